@@ -1,0 +1,6 @@
+package sqlstore
+
+import (
+ _ "modernc.org/sqlite"
+ _ "github.com/pressly/goose/v3"
+)

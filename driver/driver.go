@@ -1,0 +1,167 @@
+package driver
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/integrationkit/integrationkit/auth"
+	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/ratelimit"
+)
+
+// Driver is one integration's connection to its partner. What else it can do it says by implementing the optional
+// interfaces of this file; see [Capabilities]. A Driver is safe for concurrent use.
+type Driver interface {
+	// Info describes the driver. It sends nothing and returns the same every time.
+	Info() Info
+	// Check makes one cheap authenticated call, and returns its error.
+	Check(ctx context.Context) error
+}
+
+// Kind names a kind of normalized record.
+type Kind string
+
+// The kinds of records.
+const (
+	KindResource    Kind = "resource"
+	KindTransaction Kind = "transaction"
+	KindMedia       Kind = "media"
+)
+
+// ResourceLister lists what the partner's account offers: in lodging, its listings.
+type ResourceLister interface {
+	Resources(ctx context.Context, q Query) pagination.Pages[Resource]
+}
+
+// TransactionLister lists what was agreed on the resources: in lodging, reservations.
+type TransactionLister interface {
+	Transactions(ctx context.Context, q Query) pagination.Pages[Transaction]
+}
+
+// MediaLister lists the pictures of one resource.
+type MediaLister interface {
+	Media(ctx context.Context, resourceID string) pagination.Pages[Media]
+}
+
+// ResourceGetter reads resources by id. An id that the partner does not know (any more) is left out.
+type ResourceGetter interface {
+	ResourcesByID(ctx context.Context, ids []string) pagination.Pages[Resource]
+}
+
+// TransactionGetter reads transactions by id. An id that the partner does not know (any more) is left out.
+type TransactionGetter interface {
+	TransactionsByID(ctx context.Context, ids []string) pagination.Pages[Transaction]
+}
+
+// QueueSource is a stream of messages that the partner forgets once they are taken, shared by all integrations of one
+// account with it (Booking.com: the machine account). One reader at a time, across processes, drains it: receive, store the
+// raw messages, then acknowledge. It is never prefetched, and a destructive read is never repeated.
+type QueueSource interface {
+	// Queue names the stream; readers of the same name exclude each other.
+	Queue() string
+	// Receive reads what is waiting. Each page is one read; its Receipt goes to Acknowledge after the page is stored.
+	Receive(ctx context.Context) pagination.Pages[Message]
+	// Acknowledge makes the partner forget a page. A nil receipt needs none.
+	Acknowledge(ctx context.Context, receipt any) error
+	// Parse turns a stored message into records. It is a pure function.
+	Parse(m Message) (pagination.Batch[Transaction], error)
+}
+
+// Message is one message of a [QueueSource], as it came.
+type Message struct {
+	ID       string // the partner's, "" when it gives none
+	Account  string // the integration's account it belongs to, "" while unknown
+	Body     []byte
+	Received time.Time
+}
+
+// StatusPusher tells the partner a transaction's new status.
+type StatusPusher interface {
+	PushStatus(ctx context.Context, key EffectKey, transactionID string, s TransactionStatus) (Effect, error)
+}
+
+// EffectKey identifies one intended write across attempts, processes and replays. It becomes the idempotency key where the partner takes
+// one.
+type EffectKey string
+
+// Effect is what a write did.
+type Effect struct {
+	// ID is the partner's id of what was written.
+	ID string
+	// Confirmed says that the partner's answer, or a read after it, shows the effect.
+	Confirmed bool
+}
+
+// Capabilities returns the names of the optional interfaces that d implements, sorted: "MediaLister", "ResourceLister".
+func Capabilities(d Driver) []string { panic("spike") }
+
+// Query says what to list.
+type Query struct {
+	// Cursor is where to go on; zero: at the beginning.
+	Cursor pagination.Cursor
+	// UpdatedSince restricts the list to records changed at or after this time, by the partner's clock. A driver
+	// whose partner cannot filter lists everything; see [Info.Incremental]. Zero: everything.
+	UpdatedSince time.Time
+	// ResourceID restricts transactions to one resource; "": all.
+	ResourceID string
+	// MaxPages stops the list early, which is then reported as incomplete. 0: no cap.
+	MaxPages int
+}
+
+// Info describes a driver.
+type Info struct {
+	Partner    string // "guesty": lower case, the folder's name
+	Title      string // "Guesty"
+	APIVersion string // the partner's version that the driver is written against
+	// AdapterVersions are the versions of the normalization, newest first. An integration chooses one.
+	AdapterVersions []string
+	// Incremental names the kinds that the partner can filter by time of update.
+	Incremental []Kind
+	// Limits are the partner's quotas, as documented.
+	Limits []Limit
+	// Scopes are the OAuth scopes the driver needs.
+	Scopes []string
+	// Credentials names what Integration.Credentials must hold.
+	Credentials []string
+}
+
+// Limit is one quota that the partner keeps.
+type Limit struct {
+	// Name identifies it to the host, which may override its tiers: "api".
+	Name string
+	// SharedBy says who spends it together: the integrations with the same Account, or the same of whatever the driver names.
+	SharedBy string // "account", "property", "machine account": for people; the key itself is made by the driver
+	Tiers    ratelimit.Tiers
+	// Source cites where the numbers come from, and says when they are unverified.
+	Source string
+}
+
+// Integration is one customer's connection to a partner, as the host keeps it.
+type Integration struct {
+	// ID is the host's id, unique over all partners. Required.
+	ID string
+	// Partner is the driver's name. Required.
+	Partner string
+	// Account is the customer's account at the partner; integrations with the same account share its quotas. "" means ID.
+	Account string
+	// Company is the host's customer; fairness is between companies. "" means ID.
+	Company string
+	// AdapterVersion pins the normalization; "" means the newest.
+	AdapterVersion string
+	// BaseURL replaces the partner's, for a sandbox or a simulator. "" means production.
+	BaseURL string
+	// Credentials are what [Info.Credentials] names.
+	Credentials map[string]auth.Secret
+}
+
+// Filter selects integrations; zero fields select all.
+type Filter struct{ Partner, Company string }
+
+// Integrations is implemented by the host, over its own database. It is safe for concurrent use.
+type Integrations interface {
+	// Integration returns one; an error that wraps [ErrNotFound] when there is none.
+	Integration(ctx context.Context, id string) (Integration, error)
+	// Integrations lists them in a stable order.
+	Integrations(ctx context.Context, f Filter) iter.Seq2[Integration, error]
+}

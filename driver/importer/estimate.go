@@ -1,0 +1,149 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/ratelimit"
+)
+
+// Estimated is what a run is expected to cost.
+type Estimated struct {
+	Kinds []KindEstimate
+	// Calls and Duration add up the kinds; -1 when one is unknown. Duration is the longer of what the declared limits and the
+	// measured answers allow, when nobody else spends the quota.
+	Calls    int
+	Duration time.Duration
+	// Tier names the limit that takes longest, "" when the answers do.
+	Tier string
+}
+
+// KindEstimate is what one kind is expected to cost.
+type KindEstimate struct {
+	Kind driver.Kind
+	// Items is the partner's count, of media that of the resources; PageSize how many came with the first page. -1: unknown.
+	Items, PageSize int
+	// Calls includes the one that the estimate made. -1: unknown.
+	Calls int
+}
+
+// Estimate asks for the first page of each kind, at most one call for each, and works out what [Run] would cost. It stores nothing.
+func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return Estimated{}, err
+	}
+	var e Estimated
+	var latency time.Duration
+	resources := -1
+	for _, kind := range cfg.Kinds {
+		k := &kindRun{run: newRun(cfg), c: Collection{cfg.Integration.ID, kind}}
+		q, whole, err := k.query(ctx)
+		if err != nil {
+			return e, fmt.Errorf("importer: integration %s: %s: %w", cfg.Integration.ID, kind, err)
+		}
+		began := time.Now()
+		ke := KindEstimate{Kind: kind, Items: -1, PageSize: -1, Calls: -1}
+		switch kind {
+		case driver.KindResource:
+			err = first(cfg.Driver.(driver.ResourceLister).Resources(ctx, q), &ke)
+			if whole {
+				resources = ke.Items
+			}
+		case driver.KindTransaction:
+			err = first(cfg.Driver.(driver.TransactionLister).Transactions(ctx, q), &ke)
+		case driver.KindMedia:
+			ke.Items = resources
+			if resources < 0 || !whole {
+				ke.Items, err = cfg.Store.Count(ctx, Collection{cfg.Integration.ID, driver.KindResource}, Filter{Live: true, ChangedSince: q.UpdatedSince})
+			}
+			ke.Calls = ke.Items
+		}
+		if err != nil {
+			return e, fmt.Errorf("importer: integration %s: %s: %w", cfg.Integration.ID, kind, err)
+		}
+		e.Kinds = append(e.Kinds, ke)
+		if ke.Calls < 0 || e.Calls < 0 {
+			e.Calls, e.Duration = -1, -1
+			continue
+		}
+		e.Calls += ke.Calls
+		if kind != driver.KindMedia {
+			latency = max(latency, time.Since(began))
+			e.Duration += time.Duration(ke.Calls) * latency
+		} else {
+			e.Duration += time.Duration(ke.Calls/cfg.Parallel) * latency
+		}
+	}
+	if e.Calls < 0 {
+		return e, nil
+	}
+	for _, l := range cfg.Driver.Info().Limits {
+		if d, tier := atLimit(l.Tiers, int64(e.Calls)); d > e.Duration {
+			e.Duration, e.Tier = d, l.Name+" "+tier
+		}
+	}
+	return e, nil
+}
+
+// query returns what a new pass would ask for.
+func (k *kindRun) query(ctx context.Context) (q driver.Query, whole bool, err error) {
+	err = k.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
+		cp, err := tx.Checkpoint(ctx, k.c)
+		if err != nil {
+			return err
+		}
+		q.UpdatedSince = k.since(&cp)
+		return nil
+	})
+	return q, q.UpdatedSince.IsZero(), err
+}
+
+// since returns from when on a new pass asks for changes; zero: everything.
+func (k *kindRun) since(cp *Checkpoint) time.Time {
+	filters := k.c.Kind == driver.KindMedia || slices.Contains(k.Driver.Info().Incremental, k.c.Kind)
+	if k.Mode != Incremental || !filters || cp.Watermark.IsZero() {
+		return time.Time{}
+	}
+	return cp.Watermark.Add(-k.Lookback)
+}
+
+// first looks at the first page of a stream.
+func first[T any](pages pagination.Pages[T], ke *KindEstimate) error {
+	for page, err := range pages {
+		if err != nil {
+			return err
+		}
+		ke.PageSize = len(page.Items) + len(page.Rejected)
+		ke.Items = page.Total
+		switch {
+		case page.Last():
+			ke.Items, ke.Calls = ke.PageSize, 1
+		case page.Total >= 0 && ke.PageSize > 0:
+			ke.Calls = (page.Total + ke.PageSize - 1) / ke.PageSize
+		}
+		return nil
+	}
+	return nil
+}
+
+// atLimit returns how long calls take at full use of the tiers, and which of them is the slowest.
+func atLimit(tiers ratelimit.Tiers, calls int64) (longest time.Duration, name string) {
+	for _, t := range tiers {
+		if t.Requests <= 0 || t.Per <= 0 || calls <= 0 {
+			continue
+		}
+		windows := (calls - 1) / t.Requests
+		if d := time.Duration(min(windows, int64(1<<62)/int64(t.Per))) * t.Per; d > longest {
+			longest, name = d, t.Name
+			if name == "" {
+				name = fmt.Sprintf("%d/%v", t.Requests, t.Per)
+			}
+		}
+	}
+	return longest, name
+}

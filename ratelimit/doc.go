@@ -1,0 +1,2 @@
+// Package ratelimit keeps calls within a partner's limits, as the partner counts them.
+package ratelimit

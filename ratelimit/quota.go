@@ -1,0 +1,78 @@
+package ratelimit
+
+import (
+	"context"
+	"time"
+)
+
+// Quota is what a backend implements: the counting of one set of tiers for many keys, atomic over all tiers. A
+// [Limiter] adds to it the waiting, and everything that a process does on its own. The memory backend is [NewMemory]; a
+// shared one (Redis) passes the same suite, ratelimittest.Quota.
+//
+// A charge has two phases because the partner counts a request when it arrives, some time between send and answer:
+// Take holds room for it in every tier, without end; Settle turns that into a charge that starts at the last moment the
+// partner can have counted the request. Implementations are safe for concurrent use, hold no lock during I/O, and
+// judge time by the now they are given or by a clock of their own that all processes share.
+type Quota interface {
+	// Take admits the request in all tiers, or in none and says when to ask again. It does not wait. ahead is the
+	// cost of the callers that wait before this one and only moves the answer's At.
+	Take(ctx context.Context, key string, cost, ahead int64, now time.Time) (Grant, error)
+	// Settle says what became of an admitted request. Each part (arrival, release) has effect once; repeating it is harmless.
+	Settle(ctx context.Context, key string, g Grant, s Settlement) error
+	// Observe corrects the count by what the partner reported with an answer that was sent for at sentAt.
+	Observe(ctx context.Context, key string, sentAt, now time.Time, obs []Observation) error
+	// Park admits nothing for the key before until; an earlier until than the one in force has no effect,
+	// the zero time lifts it.
+	Park(ctx context.Context, key string, until time.Time) error
+	// Usage returns the state of the key's tiers.
+	Usage(ctx context.Context, key string, now time.Time) (Usage, error)
+}
+
+// Grant is the answer to Take.
+type Grant struct {
+	// OK says that the request is admitted.
+	OK bool
+	// At, of a refusal, is the earliest time worth asking again; the zero time: when a request in flight is
+	// released, which nobody can date.
+	At time.Time
+	// Tier, of a refusal, is the name of the tier that holds the request back longest; "parked" when the key is parked.
+	Tier string
+	// Slot and Gen identify an admitted request to the backend.
+	Slot, Gen uint32
+	Cost      int64
+}
+
+// Settlement says what became of an admitted request.
+type Settlement struct {
+	// Arrived is the last moment at which the partner can have counted the request: when its answer was read, or
+	// later when the answer was lost. Zero: not known yet, or never sent when Release is set before any arrival.
+	Arrived time.Time
+	// Release frees the slot in flight; without an arrival before or with it, everything is refunded.
+	Release bool
+	Now     time.Time
+}
+
+// Observation is what a partner's answer says of one tier.
+type Observation struct {
+	// Per is the tier's window; it selects the tier.
+	Per time.Duration
+	// Limit and Remaining are the partner's numbers; -1 where it did not say.
+	Limit, Remaining int64
+	// Reset is when Remaining is Limit again; zero when the partner did not say.
+	Reset time.Time
+}
+
+// Usage is the state of a key, for health pages and metrics.
+type Usage struct {
+	Tiers       []TierUsage
+	InFlight    int64
+	ParkedUntil time.Time // zero: not parked
+	Waiting     int       // callers waiting in this process
+}
+
+// TierUsage is the state of one tier.
+type TierUsage struct {
+	Tier  Tier
+	Limit int64 // in force now: the tier's, or less where the partner said less
+	Used  int64 // charged now, requests in flight included
+}

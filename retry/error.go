@@ -1,0 +1,113 @@
+package retry
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error is the error of a call to a partner: the verdict, and the facts that somebody who reads it in a log needs.
+// Its text never holds a URL, a header or a piece of a body, because any of them can carry a secret.
+//
+// Layers that refuse to send (limiter, breaker, token source) return an *Error with the fields they know; driver.Client
+// fills in the rest. Fields may be zero.
+type Error struct {
+	Verdict
+	// Partner and Op say who was called and for what: "guesty", "listings.list".
+	Partner, Op string
+	// Integration is the id of the integration on whose behalf the call was made.
+	Integration string
+	// RequestID is the partner's own id of the request, for its support.
+	RequestID string
+	// Status is the HTTP status of the last answer; 0 if there was none.
+	Status int
+	// Code and Message are the partner's own words, bounded and stripped of control characters, where a
+	// classifier or driver took them from a field that is known to hold no personal data. They may be empty.
+	Code, Message string
+	// Attempts is how many times the request was tried, the first included; 0 when it was refused before.
+	Attempts int
+	// Waits tells where the time went.
+	Waits Waits
+	// Err is the cause. It is never a *url.Error: that prints the URL.
+	Err error
+}
+
+// Error says what happened, to whom, and when to come back:
+// "guesty: listings.list: rate_limit (429): retry at 2026-01-02T15:04:05Z: …".
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Partner != "" {
+		b.WriteString(e.Partner)
+		b.WriteString(": ")
+	}
+	if e.Op != "" {
+		b.WriteString(e.Op)
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Class.String())
+	if e.Status != 0 {
+		b.WriteString(" (")
+		b.WriteString(strconv.Itoa(e.Status))
+		if e.Code != "" {
+			b.WriteString(" ")
+			b.WriteString(e.Code)
+		}
+		b.WriteString(")")
+	}
+	if e.Attempts > 1 {
+		b.WriteString(" after ")
+		b.WriteString(strconv.Itoa(e.Attempts))
+		b.WriteString(" attempts")
+	}
+	if !e.At.IsZero() {
+		b.WriteString(", retry at ")
+		b.WriteString(e.At.UTC().Format(time.RFC3339Nano))
+	}
+	if e.RequestID != "" {
+		b.WriteString(", request id ")
+		b.WriteString(e.RequestID)
+	}
+	if e.Message != "" {
+		b.WriteString(": ")
+		b.WriteString(e.Message)
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Waits tells where the time of a call went, summed over its attempts.
+type Waits struct {
+	// Limiter is the time spent waiting for the rate limiter, and Tiers how it divides.
+	Limiter time.Duration
+	Tiers   []TierWait
+	// Backoff is the time between attempts.
+	Backoff time.Duration
+	// Auth is the time spent waiting for a token.
+	Auth time.Duration
+	// Partner is the time from sending to the header of the answer.
+	Partner time.Duration
+}
+
+// TierWait is the time that one tier of a limiter held a call back.
+type TierWait struct {
+	Tier string
+	Wait time.Duration
+}
+
+// AddTier counts a wait of d for the named tier.
+func (w *Waits) AddTier(tier string, d time.Duration) {
+	w.Limiter += d
+	for i := range w.Tiers {
+		if w.Tiers[i].Tier == tier {
+			w.Tiers[i].Wait += d
+			return
+		}
+	}
+	w.Tiers = append(w.Tiers, TierWait{tier, d})
+}
