@@ -153,6 +153,9 @@ type Integration struct {
 	BaseURL string
 	// Credentials are what [Info.Credentials] names.
 	Credentials map[string]auth.Secret
+	// Settings are choices of the driver's own for this integration, under the names that its package documents. A driver refuses a
+	// name or value it does not know.
+	Settings map[string]string
 }
 
 // Filter selects integrations; zero fields select all.
