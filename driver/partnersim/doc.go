@@ -1,0 +1,2 @@
+// Package partnersim is the kit that simulated partners are made of.
+package partnersim
