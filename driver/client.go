@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/integrationkit/integrationkit/auth"
 	"github.com/integrationkit/integrationkit/breaker"
-	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/ratelimit"
 	"github.com/integrationkit/integrationkit/retry"
 )
@@ -129,12 +127,3 @@ func Post[T any](ctx context.Context, c *Client, op, path string, body any) (T, 
 
 // XML is a body to be sent as XML.
 type XML struct{ Value any }
-
-// Path fills the {} of a template with escaped values: Path("/listings/{}/photos", id).
-func Path(template string, values ...string) string { panic("spike") }
-
-// Each normalizes the items of a page one by one. An item for which f fails is rejected alone, with its id (from the first of
-// "_id", "id") and the beginning of its text.
-func Each[T any](items []json.RawMessage, f func(json.RawMessage) (T, error)) pagination.Batch[T] {
-	panic("spike")
-}

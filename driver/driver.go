@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"iter"
+	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -76,6 +78,15 @@ type Message struct {
 	Received time.Time
 }
 
+// String returns the message's id alone.
+func (m Message) String() string { return "message " + strconv.Quote(m.ID) }
+
+// GoString is String.
+func (m Message) GoString() string { return m.String() }
+
+// LogValue implements slog.LogValuer: the id alone.
+func (m Message) LogValue() slog.Value { return slog.StringValue(m.ID) }
+
 // StatusPusher tells the partner a transaction's new status.
 type StatusPusher interface {
 	PushStatus(ctx context.Context, key EffectKey, transactionID string, s TransactionStatus) (Effect, error)
@@ -94,7 +105,30 @@ type Effect struct {
 }
 
 // Capabilities returns the names of the optional interfaces that d implements, sorted: "MediaLister", "ResourceLister".
-func Capabilities(d Driver) []string { panic("spike") }
+// A wrapper around a driver has to offer what it wraps.
+func Capabilities(d Driver) []string {
+	var names []string
+	can := func(ok bool, name string) {
+		if ok {
+			names = append(names, name)
+		}
+	}
+	_, ok := d.(MediaLister)
+	can(ok, "MediaLister")
+	_, ok = d.(QueueSource)
+	can(ok, "QueueSource")
+	_, ok = d.(ResourceGetter)
+	can(ok, "ResourceGetter")
+	_, ok = d.(ResourceLister)
+	can(ok, "ResourceLister")
+	_, ok = d.(StatusPusher)
+	can(ok, "StatusPusher")
+	_, ok = d.(TransactionGetter)
+	can(ok, "TransactionGetter")
+	_, ok = d.(TransactionLister)
+	can(ok, "TransactionLister")
+	return names
+}
 
 // Query says what to list.
 type Query struct {

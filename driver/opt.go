@@ -1,9 +1,15 @@
 package driver
 
-import "time"
+import (
+	"bytes"
+	"encoding/json"
+)
 
-// Opt is a value that may be missing (not observed), null (observed to be empty) or there. The zero Opt is missing. In JSON, with
-// the omitzero option, missing is left out and null is null.
+// Opt is a value that may be missing (not observed), null (observed to be empty) or there. The zero Opt is missing.
+//
+// In JSON a value is itself and null is null. Missing is left out of an object by the omitzero option, which every Opt
+// field of a record has; where it cannot be left out (an element of an array) it is written as null. Reading leaves a field
+// that is not in the text missing. An Opt is a value: copies share what T shares.
 type Opt[T any] struct {
 	v     T
 	state uint8
@@ -20,6 +26,14 @@ func Some[T any](v T) Opt[T] { return Opt[T]{v, optValue} }
 
 // Null returns an Opt that was observed to be empty.
 func Null[T any]() Opt[T] { return Opt[T]{state: optNull} }
+
+// SomePtr returns an Opt that holds *p; null when p is nil. It is for wire types whose fields were all observed.
+func SomePtr[T any](p *T) Opt[T] {
+	if p == nil {
+		return Null[T]()
+	}
+	return Some(*p)
+}
 
 // Get returns the value, and whether there is one.
 func (o Opt[T]) Get() (T, bool) { return o.v, o.state == optValue }
@@ -41,41 +55,32 @@ func (o Opt[T]) IsNull() bool { return o.state == optNull }
 // IsZero reports whether the field is missing, for the omitzero option of encoding/json.
 func (o Opt[T]) IsZero() bool { return o.state == optMissing }
 
-// Money is an amount in the minor unit of its currency: {1050, "EUR"} is 10.50 €, {1050, "JPY"} is 1050 ¥.
-type Money struct {
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency" validate:"required,iso4217"`
+// MarshalJSON implements json.Marshaler.
+func (o Opt[T]) MarshalJSON() ([]byte, error) {
+	if o.state != optValue {
+		return []byte("null"), nil
+	}
+	return json.Marshal(o.v)
 }
 
-// ParseMoney reads a decimal literal in major units, as it stands in the partner's text, without going through
-// a binary fraction. Digits beyond the minor unit are rounded half away from zero. It returns an error for anything that is not a
-// decimal number, for an unknown currency and for an amount beyond int64.
-func ParseMoney(decimal, currency string) (Money, error) { panic("spike") }
-
-// String returns "10.50 EUR".
-func (m Money) String() string { panic("spike") }
-
-// Date is a calendar day, local to the place it is about: a night starts on it. It is not an instant. The zero Date is no day.
-type Date struct {
-	Year  int
-	Month time.Month
-	Day   int
+// UnmarshalJSON implements json.Unmarshaler. When it fails, o is as it was.
+func (o *Opt[T]) UnmarshalJSON(b []byte) error {
+	if string(bytes.TrimSpace(b)) == "null" {
+		*o = Null[T]()
+		return nil
+	}
+	var v T
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	*o = Some(v)
+	return nil
 }
 
-// ParseDate reads "2026-12-02".
-func ParseDate(s string) (Date, error) { panic("spike") }
-
-// String returns "2026-12-02".
-func (d Date) String() string { panic("spike") }
-
-// MarshalText, UnmarshalText: as String and ParseDate; the zero Date is "".
-func (d Date) MarshalText() ([]byte, error) { panic("spike") }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Date) UnmarshalText(b []byte) error { panic("spike") }
-
-// Days returns the number of days from d to e: the nights of a stay from d to e.
-func (d Date) Days(e Date) int { panic("spike") }
-
-// In returns the instant of the time of day hhmm ("15:00") on d in the IANA zone.
-func (d Date) In(zone, hhmm string) (time.Time, error) { panic("spike") }
+// value returns what there is to validate: nil when there is no value.
+func (o Opt[T]) value() any {
+	if o.state != optValue {
+		return nil
+	}
+	return o.v
+}
