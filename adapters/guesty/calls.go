@@ -1,0 +1,319 @@
+package guesty
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+const (
+	pageSize   = 100 // the most that /listings, /reservations and the v3 search give
+	v3IDs      = 10  // the most ids that /reservations-v3 takes
+	listFields = "_id accountId createdAt lastUpdatedAt type nickname title isListed active pms.active propertyType roomType " +
+		"accommodates bedrooms bathrooms beds areaSquareFeet address timezone defaultCheckInTime defaultCheckOutTime picture amenities " +
+		"terms prices tags customFields publicDescription.summary"
+	// Only a few fields come unasked; without status a canceled stay looks alive.
+	reservationFields = "_id accountId listingId guestId confirmationCode status checkIn checkOut checkInDateLocalized checkOutDateLocalized " +
+		"plannedArrival plannedDeparture nightsCount guestsCount numberOfGuests source integration.platform money guest listing._id " +
+		"listing.timezone listing.defaultCheckInTime listing.defaultCheckOutTime createdAt confirmedAt canceledAt lastUpdatedAt " +
+		"customFields note notes mtl"
+)
+
+// Resources implements driver.ResourceLister by GET /listings. Guesty documents no filter by time of update for listings:
+// UpdatedSince is not used, and every run lists all.
+func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
+	s := pagination.Start{Stream: "guesty/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
+	return list(ctx, d, s, "listings.list", "/listings", url.Values{"fields": {listFields}}, nil, d.adapt.listing)
+}
+
+// ResourcesByID implements driver.ResourceGetter by GET /listings?ids=…, a hundred at a time. A listing that is not in the
+// answer is asked for by itself before it is taken for gone: whether the list leaves out inactive ones is documented both ways.
+func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
+	return byID(ctx, ids, pageSize, func(ctx context.Context, ids []string) (rows []json.RawMessage, err error) {
+		q := url.Values{"ids": {strings.Join(ids, ",")}, "fields": {listFields}, "limit": {strconv.Itoa(len(ids))}}
+		p, err := d.get(ctx, "listings.list", "/listings", q)
+		if err != nil {
+			return nil, err
+		}
+		return d.missing(ctx, asked(p.rows, ids), ids, "listings.get", "/listings/{}", url.Values{"fields": {listFields}})
+	}, func(rows []json.RawMessage) pagination.Batch[driver.Resource] {
+		return each(ctx, d, "listings.get", rows, d.adapt.listing)
+	})
+}
+
+// Transactions implements driver.TransactionLister, in the integration's [Family].
+func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {
+	s := pagination.Start{Cursor: q.Cursor, MaxPages: q.MaxPages}
+	// An offset counts the rows of one selection, so a cursor is bound to it.
+	selection := "/1"
+	if q.ResourceID != "" {
+		selection += "/" + q.ResourceID
+	}
+	// The selection is checked again here: a server that did not honour it sends everything.
+	keep := func(raw json.RawMessage) bool { return q.ResourceID == "" || ofListing(raw, q.ResourceID) }
+	if d.family == Classic {
+		var filters []filter
+		if q.ResourceID != "" {
+			filters = append(filters, filter{"listingId", "$eq", q.ResourceID})
+		}
+		if !q.UpdatedSince.IsZero() {
+			// $gte on lastUpdatedAt is not documented; it is what a client is known to use in production. No filter on status
+			// beside it: a cancellation is an update like any other.
+			since := q.UpdatedSince.UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z")
+			filters = append(filters, filter{"lastUpdatedAt", "$gte", since})
+			selection += "/since/" + since
+		}
+		query := url.Values{"fields": {reservationFields}}
+		if len(filters) > 0 {
+			text, err := json.Marshal(filters)
+			if err != nil {
+				return pagination.Fail[driver.Transaction](q.Cursor, err)
+			}
+			query.Set("filters", string(text))
+		}
+		s.Stream = "guesty/reservations" + selection
+		return list(ctx, d, s, "reservations.list", "/reservations", query, keep, d.adapt.reservation)
+	}
+	query := url.Values{}
+	if q.ResourceID != "" {
+		query.Set("filter[listingId]", q.ResourceID)
+	}
+	s.Stream = "guesty/reservations-v3" + selection
+	return list(ctx, d, s, "reservations-v3.search", "/reservations-v3/search", query, keep, d.adapt.reservation)
+}
+
+// filter is one condition of the classic family's filters parameter.
+type filter struct {
+	Field    string `json:"field"`
+	Operator string `json:"operator"`
+	Value    string `json:"value"`
+}
+
+// ofListing reports whether a reservation is of the listing. One that does not say is taken to be.
+func ofListing(raw json.RawMessage, id string) bool {
+	o, err := open(raw, new([]oddity))
+	if err != nil {
+		return true
+	}
+	ids := []string{o.word("listingId").Or("")}
+	rooms, _ := o.objects("stay").Get()
+	for _, r := range rooms {
+		ids = append(ids, r.word("unitTypeId").Or(""), r.word("unitId").Or(""))
+	}
+	ids = slices.DeleteFunc(ids, func(s string) bool { return s == "" })
+	return len(ids) == 0 || slices.Contains(ids, id)
+}
+
+// TransactionsByID implements driver.TransactionGetter: v3 reads ten at a time, the classic family one by one.
+func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
+	normalize := func(rows []json.RawMessage) pagination.Batch[driver.Transaction] {
+		return each(ctx, d, "reservations.get", rows, d.adapt.reservation)
+	}
+	if d.family == Classic {
+		return byID(ctx, ids, 1, func(ctx context.Context, ids []string) ([]json.RawMessage, error) {
+			return d.missing(ctx, nil, ids, "reservations.get", "/reservations/{}", url.Values{"fields": {reservationFields}})
+		}, normalize)
+	}
+	return byID(ctx, ids, v3IDs, func(ctx context.Context, ids []string) ([]json.RawMessage, error) {
+		return d.v3(ctx, ids)
+	}, normalize)
+}
+
+// v3 reads reservations by id. Whether one unknown id makes the answer for all of them a 404 is not documented, so then each is
+// asked for by itself.
+func (d *Driver) v3(ctx context.Context, ids []string) ([]json.RawMessage, error) {
+	p, err := d.get(ctx, "reservations-v3.get", "/reservations-v3", url.Values{"reservationIds[]": ids})
+	if err == nil {
+		return asked(p.rows, ids), nil
+	}
+	if !notFound(err) {
+		return nil, err
+	}
+	if len(ids) == 1 {
+		return nil, nil
+	}
+	var all []json.RawMessage
+	for _, id := range ids {
+		rows, err := d.v3(ctx, []string{id})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+// asked leaves out the rows that were not asked for: a server that does not honour the selection sends everything. A row whose
+// id cannot be read stays, to be rejected.
+func asked(rows []json.RawMessage, ids []string) []json.RawMessage {
+	return slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool {
+		id := rowID(raw)
+		return id != "" && !slices.Contains(ids, id)
+	})
+}
+
+// Media implements driver.MediaLister by GET /properties-api/property-photos/property-photos/{id}, which sends all photos at
+// once; they are in the order of their index. A listing that is not there is an error that wraps driver.ErrNotFound.
+func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
+	const op = "property-photos.list"
+	return pagination.Token(ctx, pagination.Start{Stream: "guesty/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
+		p, err := d.get(ctx, op, driver.Path("/properties-api/property-photos/property-photos/{}", resourceID), nil)
+		if notFound(err) {
+			err = fmt.Errorf("%w: %w", driver.ErrNotFound, err)
+		}
+		if err != nil {
+			return pagination.Batch[driver.Media]{}, err
+		}
+		b := each(ctx, d, op, p.rows, func(raw json.RawMessage, odd *[]oddity) (driver.Media, error) {
+			return d.adapt.photo(raw, resourceID, odd)
+		})
+		slices.SortStableFunc(b.Items, func(a, b driver.Media) int { return cmp.Compare(a.Position.Or(1e9), b.Position.Or(1e9)) })
+		return b, nil
+	})
+}
+
+// list pages through a collection by skip and limit. The order is _id's, which is unique and does not move when records
+// change; the default orders, by title or newest first, lose and repeat rows while data change.
+func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path string, query url.Values, keep func(json.RawMessage) bool,
+	normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Pages[T] {
+	query.Set("sort", "_id")
+	return pagination.Offset(ctx, s, pageSize, func(ctx context.Context, offset, limit int) (pagination.Batch[T], error) {
+		q := url.Values{"skip": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
+		for name, v := range query {
+			q[name] = v
+		}
+		p, err := d.get(ctx, op, path, q)
+		if err != nil {
+			return pagination.Batch[T]{}, err
+		}
+		rows := p.rows
+		if keep != nil {
+			rows = slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
+		}
+		return batch(p, limit, each(ctx, d, op, rows, normalize)), nil
+	})
+}
+
+// each normalizes rows one by one and reports in the log, by name and once a page, what fields came in another form.
+func each[T any](ctx context.Context, d *Driver, op string, rows []json.RawMessage, normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Batch[T] {
+	odd := map[string]int{}
+	b := driver.Each(rows, func(raw json.RawMessage) (T, error) {
+		var found []oddity
+		t, err := normalize(raw, &found)
+		for _, o := range found {
+			odd[o.field+": "+o.problem]++
+		}
+		return t, err
+	})
+	if len(odd) > 0 {
+		fields := make([]any, 0, len(odd))
+		for _, name := range sortedKeys(odd) {
+			fields = append(fields, slog.Int(name, odd[name]))
+		}
+		d.log.WarnContext(ctx, "fields came in a form that is not documented and were left out", "partner", Partner,
+			"integration", d.integration, "op", op, slog.Group("fields", fields...))
+	}
+	return b
+}
+
+// get makes a call and reads the envelope of its answer.
+func (d *Driver) get(ctx context.Context, op, path string, query url.Values) (page, error) {
+	r, err := driver.Get[*driver.Response](ctx, d.api, op, path, query)
+	if err != nil {
+		return page{}, err
+	}
+	p, err := readPage(r.Body)
+	if err != nil {
+		return page{}, d.undecodable(op, r, err)
+	}
+	return p, nil
+}
+
+// undecodable is the error of an answer that came and could not be read.
+func (d *Driver) undecodable(op string, r *driver.Response, err error) error {
+	e := &retry.Error{
+		Verdict: retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true},
+		Partner: Partner, Op: op, Integration: d.integration, Status: r.Status, Attempts: r.Attempts, Waits: r.Waits, Err: err,
+	}
+	for _, h := range requestIDs {
+		if e.RequestID == "" {
+			e.RequestID = r.Header.Get(h)
+		}
+	}
+	return e
+}
+
+// missing adds to rows those of ids that are not among them and that the partner gives when asked for one.
+func (d *Driver) missing(ctx context.Context, rows []json.RawMessage, ids []string, op, path string, query url.Values) ([]json.RawMessage, error) {
+	have := map[string]bool{}
+	for _, raw := range rows {
+		have[rowID(raw)] = true
+	}
+	for _, id := range ids {
+		if have[id] {
+			continue
+		}
+		r, err := driver.Get[*driver.Response](ctx, d.api, op, driver.Path(path, id), query)
+		if notFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		body := repair(r.Body)
+		if !json.Valid(body) || kind(body) != '{' {
+			return nil, d.undecodable(op, r, driver.ErrUndecodable)
+		}
+		rows = append(rows, body)
+	}
+	return rows, nil
+}
+
+// notFound reports whether err is the partner's answer that there is no such thing.
+func notFound(err error) bool {
+	e, ok := errors.AsType[*retry.Error](err)
+	return ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone)
+}
+
+// byID reads ids in groups of at most size, as one page each.
+func byID[T any](ctx context.Context, ids []string, size int, get func(context.Context, []string) ([]json.RawMessage, error),
+	normalize func([]json.RawMessage) pagination.Batch[T]) pagination.Pages[T] {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
+	return func(yield func(pagination.Page[T], error) bool) {
+		for at := 0; at < len(ids); at += size {
+			if ctx.Err() != nil {
+				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, context.Cause(ctx))
+				return
+			}
+			sent := time.Now()
+			rows, err := get(ctx, ids[at:min(at+size, len(ids))])
+			if err != nil {
+				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, err)
+				return
+			}
+			b := normalize(rows)
+			p := pagination.Page[T]{Items: b.Items, Rejected: b.Rejected, Total: -1, Sent: sent}
+			if at+size < len(ids) {
+				p.Next = pagination.Beginning // more follows, and cannot be resumed: ask again for the ids
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package guesty
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+// dialect is how Guesty's answers are judged where HTTP's own rules are not enough. The status and two headers tell it
+// all, so no body is looked at.
+var dialect = retry.Classifier{Classify: classify}
+
+func classify(x retry.Exchange) (retry.Verdict, bool) {
+	r := x.Response
+	if r == nil {
+		return retry.Verdict{}, false
+	}
+	switch {
+	case r.StatusCode == http.StatusForbidden:
+		// An expired token is documented to answer 403, and 401 is seen as well. The first of either refreshes the token once;
+		// the token source spends none of the five a day on a resource that stays forbidden with a fresh token.
+		return retry.Verdict{Class: retry.Auth, Scope: retry.Credential, Sent: retry.Answered}, true
+	case r.StatusCode == http.StatusTooManyRequests:
+		// The tiers are counted for the account.
+		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Answered}, true
+	case r.StatusCode == http.StatusOK && (r.ContentLength == 0 || markup(r.Header)):
+		// A gateway's page, or nothing, in place of the answer: both seen, and both pass.
+		return retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, Fault: true}, true
+	}
+	return retry.Verdict{}, false
+}
+
+// markup reports whether the answer says it is a page for a browser.
+func markup(h http.Header) bool {
+	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && (t == "text/html" || t == "application/xhtml+xml")
+}
+
+// requestIDs are the headers with Guesty's id of the request, which its support asks for.
+var requestIDs = []string{"X-Request-Id", "X-Amzn-Trace-Id"}
+
+// code is what a machine's code looks like: UNAUTHORIZED, ValidationError, invalid_client.
+var code = regexp.MustCompile(`^[A-Za-z][A-Za-z_]{2,47}$`)
+
+// known are the messages that may be repeated. A message is free text and can name a guest or quote a request, so only those that
+// Guesty is known to send, and that hold nothing but what they say, are.
+var known = []string{
+	"Unauthorized", "Forbidden", "Internal Server Error", "Not Found", "Bad Request", "Too Many Requests", "Rate limit exceeded",
+	"Listing not found", "Property not found", "Reservation Not Found", "Guest not found", "Validation error",
+	"The client secret supplied for a confidential client is invalid.",
+	"You don't have permission to access this resource, please contact support.",
+}
+
+// explain takes code and message from the six shapes that error bodies come in.
+func explain(_ int, body []byte) (string, string) {
+	body = repair(body)
+	odd := new([]oddity)
+	var c, m string
+	switch kind(body) {
+	case '{':
+		o, err := open(body, odd)
+		if err != nil {
+			return "", "" // cut off: what can be read of it may be the middle of a text
+		}
+		inner, isObject := o.object("error").Get()
+		c = o.word("code").Or("")
+		if c == "" {
+			c = inner.word("code").Or("")
+		}
+		m = o.word("message").Or("")
+		if m == "" {
+			m = inner.word("message").Or("")
+		}
+		if m == "" {
+			m = o.word("error_description").Or("")
+		}
+		if !isObject {
+			e := o.word("error").Or("")
+			if c == "" {
+				c = e
+			}
+			if m == "" {
+				m = e
+			}
+		}
+	case '"':
+		if json.Unmarshal(body, &m) != nil {
+			return "", ""
+		}
+	default:
+		m = string(body)
+	}
+	if !code.MatchString(c) {
+		c = ""
+	}
+	m = strings.TrimSpace(m)
+	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(strings.TrimSuffix(k, "."), strings.TrimSuffix(m, ".")) })
+	if i < 0 {
+		return c, ""
+	}
+	return c, known[i]
+}

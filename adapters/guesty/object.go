@@ -1,0 +1,469 @@
+package guesty
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
+)
+
+// oddity is a field that came in a form nobody documented: it is left out of the record, not guessed at, and reported. It
+// holds no value of the item.
+type oddity struct{ field, problem string }
+
+// object reads a JSON object field by field. A field that is not there gives a missing Opt, null gives null, and one of
+// a form that cannot be understood gives a missing Opt and an oddity. The zero object has no fields.
+type object struct {
+	path   string // where it stands in the item: "money."
+	fields map[string]json.RawMessage
+	odd    *[]oddity
+}
+
+var errNotObject = errors.New("not a JSON object")
+
+// open reads an item. Its oddities go to odd.
+func open(raw json.RawMessage, odd *[]oddity) (object, error) {
+	o := object{odd: odd}
+	if kind(raw) != '{' {
+		return o, errNotObject
+	}
+	if json.Unmarshal(raw, &o.fields) != nil {
+		return o, errors.New("not valid JSON") // the decoder's own text can quote the item
+	}
+	return o, nil
+}
+
+// kind is the first byte of a JSON value, which tells its type: one of {["tfn, or - or a digit; 0 of nothing.
+func kind(raw json.RawMessage) byte {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if len(raw) == 0 {
+		return 0
+	}
+	if raw[0] >= '0' && raw[0] <= '9' {
+		return '-'
+	}
+	return raw[0]
+}
+
+func (o object) strange(field, problem string) {
+	*o.odd = append(*o.odd, oddity{o.path + field, problem})
+}
+
+// has reports whether the field was observed, be it as null.
+func (o object) has(field string) bool { _, ok := o.fields[field]; return ok }
+
+// object returns the object in a field, and whether the field holds one, null, or was not observed. An empty array stands
+// for an empty object, as PHP-style serializers write it.
+func (o object) object(field string) driver.Opt[object] {
+	sub := object{path: o.path + field + ".", odd: o.odd}
+	raw, ok := o.fields[field]
+	switch {
+	case !ok:
+		return driver.Opt[object]{}
+	case kind(raw) == 'n':
+		return driver.Null[object]()
+	case kind(raw) == '{' && json.Unmarshal(raw, &sub.fields) == nil:
+		return driver.Some(sub)
+	case kind(raw) == '[' && len(o.list(field)) == 0:
+		return driver.Some(sub)
+	}
+	o.strange(field, "not an object")
+	return driver.Opt[object]{}
+}
+
+// list returns the elements of an array; a single object stands for an array of one.
+func (o object) list(field string) []json.RawMessage {
+	raw, ok := o.fields[field]
+	if !ok {
+		return nil
+	}
+	switch kind(raw) {
+	case '[':
+		var l []json.RawMessage
+		if json.Unmarshal(raw, &l) == nil {
+			return l
+		}
+	case '{':
+		return []json.RawMessage{raw}
+	}
+	return nil
+}
+
+// objects returns the objects in an array, each under its place in it.
+func (o object) objects(field string) driver.Opt[[]object] {
+	raw, ok := o.fields[field]
+	switch k := kind(raw); {
+	case !ok:
+		return driver.Opt[[]object]{}
+	case k == 'n':
+		return driver.Null[[]object]()
+	case k != '[' && k != '{':
+		o.strange(field, "not an array")
+		return driver.Opt[[]object]{}
+	}
+	l := o.list(field)
+	all := make([]object, 0, len(l))
+	for _, raw := range l {
+		sub := object{path: o.path + field + "[].", odd: o.odd}
+		if kind(raw) != '{' || json.Unmarshal(raw, &sub.fields) != nil {
+			o.strange(field+"[]", "not an object")
+			continue
+		}
+		all = append(all, sub)
+	}
+	return driver.Some(all)
+}
+
+// scalar returns the text of a string, or the literal of a number or boolean.
+func scalar(raw json.RawMessage) (string, bool) {
+	switch kind(raw) {
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return "", false
+		}
+		return s, true
+	case '-', 't', 'f':
+		return string(bytes.TrimSpace(raw)), true
+	}
+	return "", false
+}
+
+// text returns a text field. An empty text is a value.
+func (o object) text(field string) driver.Opt[string] {
+	raw, ok := o.fields[field]
+	if !ok {
+		return driver.Opt[string]{}
+	}
+	if kind(raw) == 'n' {
+		return driver.Null[string]()
+	}
+	s, ok := scalar(raw)
+	if !ok {
+		o.strange(field, "not a text")
+		return driver.Opt[string]{}
+	}
+	return driver.Some(s)
+}
+
+// word returns a text field that means nothing when it is empty: a code, an id, a date.
+func (o object) word(field string) driver.Opt[string] {
+	t := o.text(field)
+	if s, ok := t.Get(); ok {
+		if s = strings.TrimSpace(s); s == "" {
+			return driver.Null[string]()
+		}
+		return driver.Some(s)
+	}
+	return t
+}
+
+// first returns the first of the fields that holds something, else the first that was observed.
+func (o object) first(read func(string) driver.Opt[string], fields ...string) driver.Opt[string] {
+	var found driver.Opt[string]
+	for _, f := range fields {
+		t := read(f)
+		if s, ok := t.Get(); ok && s != "" {
+			return t
+		}
+		if !found.Observed() {
+			found = t
+		}
+	}
+	return found
+}
+
+// parse reads a word with f; what f refuses is an oddity.
+func parse[T any](o object, field, want string, f func(string) (T, error)) driver.Opt[T] {
+	w := o.word(field)
+	s, ok := w.Get()
+	if !ok {
+		if w.IsNull() {
+			return driver.Null[T]()
+		}
+		return driver.Opt[T]{}
+	}
+	v, err := f(s)
+	if err != nil {
+		o.strange(field, "not "+want)
+		return driver.Opt[T]{}
+	}
+	return driver.Some(v)
+}
+
+var errForm = errors.New("another form")
+
+func (o object) number(field string) driver.Opt[float64] {
+	return parse(o, field, "a number", func(s string) (float64, error) {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
+			return 0, errForm
+		}
+		return v, nil
+	})
+}
+
+// integer also takes 4.0 and "4", and nothing beyond a thousand million either way.
+func (o object) integer(field string) driver.Opt[int] {
+	return parse(o, field, "a whole number", func(s string) (int, error) {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || v != math.Trunc(v) || math.Abs(v) > 1e9 {
+			return 0, errForm
+		}
+		return int(v), nil
+	})
+}
+
+func (o object) flag(field string) driver.Opt[bool] {
+	return parse(o, field, "a boolean", func(s string) (bool, error) {
+		switch strings.ToLower(s) {
+		case "true", "1", "yes":
+			return true, nil
+		case "false", "0", "no":
+			return false, nil
+		}
+		return false, errForm
+	})
+}
+
+// instant reads RFC 3339 with any offset and fraction. A time without an offset is refused: nobody knows where it is meant.
+func (o object) instant(field string) driver.Opt[time.Time] {
+	return parse(o, field, "an instant", func(s string) (time.Time, error) {
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 {
+			return time.Time{}, errForm
+		}
+		return t, nil
+	})
+}
+
+// date reads YYYY-MM-DD, also in the form of a UTC midnight.
+func (o object) date(field string) driver.Opt[driver.Date] {
+	return parse(o, field, "a date", func(s string) (driver.Date, error) {
+		if day, rest, ok := strings.Cut(s, "T"); ok && strings.HasPrefix(rest, "00:00:00") && strings.HasSuffix(rest, "Z") {
+			s = day
+		}
+		return driver.ParseDate(s)
+	})
+}
+
+// clock reads a time of day as HH:MM.
+func (o object) clock(field string) driver.Opt[string] {
+	return parse(o, field, "a time of day", func(s string) (string, error) {
+		for _, layout := range []string{"15:04", "15:04:05"} {
+			if t, err := time.Parse(layout, s); err == nil {
+				return t.Format("15:04"), nil
+			}
+		}
+		return "", errForm
+	})
+}
+
+// texts reads an array of texts; one text stands for an array of one.
+func (o object) texts(field string) driver.Opt[[]string] {
+	raw, ok := o.fields[field]
+	switch k := kind(raw); {
+	case !ok:
+		return driver.Opt[[]string]{}
+	case k == 'n':
+		return driver.Null[[]string]()
+	case k == '"':
+		s, _ := scalar(raw)
+		if s == "" {
+			return driver.Some([]string{})
+		}
+		return driver.Some([]string{s})
+	case k != '[':
+		o.strange(field, "not an array")
+		return driver.Opt[[]string]{}
+	}
+	all := []string{}
+	for _, raw := range o.list(field) {
+		if s, ok := scalar(raw); ok {
+			all = append(all, s)
+		} else {
+			o.strange(field+"[]", "not a text")
+		}
+	}
+	return driver.Some(all)
+}
+
+// currency reads an ISO 4217 code.
+func (o object) currency(field string) driver.Opt[string] {
+	return parse(o, field, "a currency", func(s string) (string, error) {
+		s = strings.ToUpper(s)
+		_, err := driver.ParseMoney("0", s)
+		return s, err
+	})
+}
+
+// money reads an amount in major units from its decimal literal. Guesty sends JSON numbers; going through a float64 would
+// round what it is not asked to.
+func (o object) money(field string, currency driver.Opt[string]) driver.Opt[driver.Money] {
+	return parse(o, field, "an amount in a known currency", func(s string) (driver.Money, error) {
+		c, ok := currency.Get()
+		if !ok {
+			return driver.Money{}, errForm
+		}
+		s, err := plain(s)
+		if err != nil {
+			return driver.Money{}, err
+		}
+		return driver.ParseMoney(s, c)
+	})
+}
+
+// plain writes a number with an exponent (5.5e1) without one.
+func plain(s string) (string, error) {
+	i := strings.IndexAny(s, "eE")
+	if i < 0 {
+		return s, nil
+	}
+	// A large exponent is no amount, and would be a large text.
+	if exp, err := strconv.Atoi(s[i+1:]); err != nil || exp < -20 || exp > 20 || i > 40 {
+		return "", errForm
+	}
+	r, ok := new(big.Rat).SetString(s)
+	if !ok {
+		return "", errForm
+	}
+	return strings.TrimSuffix(strings.TrimRight(r.FloatString(60), "0"), "."), nil // exact: at most 40 digits and 20 places
+}
+
+// custom reads custom fields, which are documented as an object and delivered as an array of {fieldId, value}. Where a long
+// text is cut in value, fullText has it all.
+func (o object) custom(field string) driver.Opt[map[string]string] {
+	raw, ok := o.fields[field]
+	switch k := kind(raw); {
+	case !ok:
+		return driver.Opt[map[string]string]{}
+	case k == 'n':
+		return driver.Null[map[string]string]()
+	case k == '{':
+		m := map[string]string{}
+		sub, _ := o.object(field).Get()
+		for id, raw := range sub.fields {
+			if k := kind(raw); k == '{' {
+				inner, _ := sub.object(id).Get()
+				inner.customValue(m, id)
+			} else if k == 'n' {
+				m[id] = ""
+			} else if s, ok := scalar(raw); ok {
+				m[id] = s
+			} else {
+				o.strange(field+"[]", "not a custom field's value")
+			}
+		}
+		return driver.Some(m)
+	case k != '[':
+		o.strange(field, "not custom fields")
+		return driver.Opt[map[string]string]{}
+	}
+	m := map[string]string{}
+	all, _ := o.objects(field).Get()
+	for _, f := range all {
+		id, ok := f.first(f.word, "fieldId", "_id", "id").Get()
+		if !ok {
+			f.strange("fieldId", "missing")
+			continue
+		}
+		f.customValue(m, id)
+	}
+	return driver.Some(m)
+}
+
+// customValue adds the value of the custom field that f describes. Values that are not texts are kept as JSON.
+func (f object) customValue(m map[string]string, id string) {
+	for _, name := range []string{"fullText", "value"} {
+		raw, ok := f.fields[name]
+		if !ok || name == "fullText" && kind(raw) == 'n' {
+			continue
+		}
+		if s, ok := scalar(raw); ok {
+			m[id] = s
+		} else if kind(raw) == 'n' {
+			m[id] = ""
+		} else {
+			m[id] = string(compact(raw))
+		}
+		return
+	}
+	m[id] = ""
+}
+
+// id reads the record's id, which has several names: the first that holds something.
+func (o object) id(names ...string) (string, error) {
+	id, _ := o.first(o.word, names...).Get()
+	switch {
+	case id == "":
+		return "", errors.New(names[0] + ": missing")
+	case len(id) > maxID:
+		return "", errors.New(names[0] + ": longer than " + strconv.Itoa(maxID) + " bytes")
+	}
+	return id, nil
+}
+
+const maxID = 200
+
+// private are the fields that are taken out of what is kept: integrations can embed the account's credentials with the
+// sales channels, and privateDescription is for the owner's staff (door codes, Wi-Fi passwords).
+var private = []string{"integrations", "privateDescription"}
+
+// public returns the item without its private fields, at whatever depth they stand.
+func public(raw json.RawMessage) json.RawMessage {
+	// A field name can be spelt with escapes, so only a text without any is known to be clean.
+	if !bytes.Contains(raw, []byte(`\u`)) &&
+		!slices.ContainsFunc(private, func(name string) bool { return bytes.Contains(raw, []byte(name)) }) {
+		return compact(raw)
+	}
+	switch kind(raw) {
+	case '{':
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(raw, &fields) != nil {
+			return nil
+		}
+		for name, v := range fields {
+			if slices.Contains(private, name) {
+				delete(fields, name)
+			} else {
+				fields[name] = public(v)
+			}
+		}
+		b, err := json.Marshal(fields)
+		if err != nil {
+			return nil
+		}
+		return b
+	case '[':
+		var l []json.RawMessage
+		if json.Unmarshal(raw, &l) != nil {
+			return nil
+		}
+		for i := range l {
+			l[i] = public(l[i])
+		}
+		b, err := json.Marshal(l)
+		if err != nil {
+			return nil
+		}
+		return b
+	}
+	return compact(raw)
+}
+
+// compact returns a copy without insignificant space, for what is kept must not hold on to the page it came in.
+func compact(raw json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	b.Grow(len(raw))
+	if json.Compact(&b, raw) != nil {
+		return bytes.Clone(raw)
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,351 @@
+package guesty
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
+)
+
+// normalizeReservation is version 1 for reservations of both families, and for those embedded in webhooks. The classic
+// family keeps dates at the top; v3 keeps them in stay, one for each room, and leaves money and notes out of many rows.
+func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transaction, error) {
+	o, err := open(raw, odd)
+	if err != nil {
+		return driver.Transaction{}, err
+	}
+	id, err := o.id("_id", "reservationId", "id")
+	if err != nil {
+		return driver.Transaction{}, err
+	}
+	updated, _ := o.instant("lastUpdatedAt").Get()
+	t := driver.Transaction{
+		Record:        driver.Record{ID: id, UpdatedAt: updated, CreatedAt: o.instant("createdAt"), Raw: public(raw), AdapterVersion: v1},
+		ResourceID:    o.word("listingId"),
+		Code:          o.word("confirmationCode"),
+		StatusText:    o.word("status"),
+		Channel:       o.word("platform"),
+		Source:        o.text("source"),
+		Start:         o.date("checkInDateLocalized"),
+		End:           o.date("checkOutDateLocalized"),
+		ArrivalTime:   o.clock("plannedArrival"),
+		DepartureTime: o.clock("plannedDeparture"),
+		Nights:        count(o, "nightsCount"),
+		ConfirmedAt:   o.instant("confirmedAt"),
+		CanceledAt:    o.instant("canceledAt"),
+		Notes:         notes(o),
+		Custom:        o.custom("customFields"),
+	}
+	guestStay, _ := o.object("guestStay").Get()
+	t.Status = status(t.StatusText, guestStay.word("status"))
+	if in, ok := o.object("integration").Get(); ok && !t.Channel.Observed() {
+		// The text in source changes its casing from one answer to the next; the platform is a code.
+		t.Channel = in.word("platform")
+	}
+	listing, _ := o.object("listing").Get()
+	if !t.ResourceID.Observed() {
+		t.ResourceID = listing.word("_id")
+	}
+	if m, ok := o.object("mtl").Get(); ok && m.flag("assigned").Or(false) {
+		t.UnitID = m.word("_id")
+	}
+	t.Party = party(o, "numberOfGuests", "guestsCount")
+	stays(o, &t)
+	t.Customer = customer(o)
+	if m, ok := o.object("money").Get(); ok {
+		money(m, &t)
+	}
+	if err := unreadable(o, &t); err != nil {
+		return driver.Transaction{}, err
+	}
+	if s, ok := t.Start.Get(); ok && !t.Nights.Observed() {
+		if e, ok := t.End.Get(); ok && s.Days(e) >= 0 {
+			t.Nights = driver.Some(s.Days(e))
+		}
+	}
+	zone := listing.word("timezone").Or("")
+	t.StartAt = instant(o.instant("checkIn"), t.Start, t.ArrivalTime, listing.clock("defaultCheckInTime"), "15:00", zone)
+	t.EndAt = instant(o.instant("checkOut"), t.End, t.DepartureTime, listing.clock("defaultCheckOutTime"), "11:00", zone)
+	return t, nil
+}
+
+// unreadable refuses a reservation whose nights are there but cannot be read, or end before they start: a stay without its
+// dates, or with the wrong ones, is worse than one that is rejected and seen to be.
+func unreadable(o object, t *driver.Transaction) error {
+	for _, f := range *o.odd {
+		if strings.HasSuffix(f.field, "DateLocalized") {
+			return errors.New(f.field + ": " + f.problem)
+		}
+	}
+	s, ok := t.Start.Get()
+	if e, ok2 := t.End.Get(); ok && ok2 && s.Days(e) < 0 {
+		return errors.New("checkOutDateLocalized: before checkInDateLocalized")
+	}
+	return nil
+}
+
+var statuses = map[string]driver.TransactionStatus{
+	"inquiry":          driver.StatusInquiry,
+	"reserved":         driver.StatusPending,
+	"awaiting_payment": driver.StatusPending,
+	"confirmed":        driver.StatusConfirmed,
+	"checked_in":       driver.StatusCheckedIn, // seen in client code
+	"checked_out":      driver.StatusCheckedOut,
+	"no_show":          driver.StatusNoShow,
+	"canceled":         driver.StatusCanceled,
+	"cancelled":        driver.StatusCanceled,
+	"declined":         driver.StatusDeclined,
+	"expired":          driver.StatusExpired,
+	"closed":           driver.StatusClosed,
+}
+
+// status is the reservation's, and for a confirmed one what v3 says of the guest. A status that did not come stays
+// unobserved: Guesty leaves it out unless it is asked for, and a guess would bring a canceled stay back to life.
+func status(text, stay driver.Opt[string]) driver.Opt[driver.TransactionStatus] {
+	s, ok := text.Get()
+	if !ok {
+		if text.IsNull() {
+			return driver.Null[driver.TransactionStatus]()
+		}
+		return driver.Opt[driver.TransactionStatus]{}
+	}
+	st, known := statuses[strings.ToLower(s)]
+	if !known {
+		st = driver.StatusOther
+	}
+	if st == driver.StatusConfirmed {
+		switch g := statuses[strings.ToLower(stay.Or(""))]; g {
+		case driver.StatusCheckedIn, driver.StatusCheckedOut, driver.StatusNoShow:
+			st = g
+		}
+	}
+	return driver.Some(st)
+}
+
+// stays reads v3's rooms. The reservation is from the first arrival to the last departure.
+func stays(o object, t *driver.Transaction) {
+	all, ok := o.objects("stay").Get()
+	if !ok || len(all) == 0 {
+		return
+	}
+	rooms := make([]driver.Stay, 0, len(all))
+	total, counted := driver.Party{}, false
+	for _, s := range all {
+		p := party(s, "numberOfGuests", "guestsCount")
+		// A unit without its type is the listing itself, as in webhooks.
+		room := driver.Stay{
+			ResourceID: s.first(s.word, "unitTypeId", "unitId").Or(""),
+			UnitID:     s.word("unitId").Or(""),
+			Start:      s.date("checkInDateLocalized").Or(driver.Date{}),
+			End:        s.date("checkOutDateLocalized").Or(driver.Date{}),
+			Party:      p.Or(driver.Party{}),
+		}
+		if room.UnitID == room.ResourceID {
+			room.UnitID = ""
+		}
+		zero := driver.Date{}
+		if first, ok := t.Start.Get(); room.Start != zero && (!ok || room.Start.Days(first) > 0) {
+			t.Start = driver.Some(room.Start)
+		}
+		if last, ok := t.End.Get(); room.End != zero && (!ok || last.Days(room.End) > 0) {
+			t.End = driver.Some(room.End)
+		}
+		if p, ok := p.Get(); ok {
+			counted = true
+			total.Total += p.Total
+			total.Adults += p.Adults
+			total.Children += p.Children
+			total.Infants += p.Infants
+			total.Pets += p.Pets
+		}
+		rooms = append(rooms, room)
+	}
+	first := all[0]
+	if !t.ResourceID.Observed() && rooms[0].ResourceID != "" {
+		t.ResourceID = driver.Some(rooms[0].ResourceID)
+	}
+	if !t.UnitID.Observed() && first.has("unitId") {
+		t.UnitID = driver.Null[string]()
+		if rooms[0].UnitID != "" {
+			t.UnitID = driver.Some(rooms[0].UnitID)
+		}
+	}
+	if !t.ArrivalTime.Observed() {
+		t.ArrivalTime = first.clock("eta")
+	}
+	if !t.DepartureTime.Observed() {
+		t.DepartureTime = first.clock("etd")
+	}
+	if !t.Party.Observed() && counted {
+		t.Party = driver.Some(total)
+	}
+	t.Stays = driver.Some([]driver.Stay{})
+	if len(rooms) > 1 {
+		t.Stays = driver.Some(rooms)
+	}
+}
+
+// party reads the guests' numbers; a total alone is enough.
+func party(o object, numbers, total string) driver.Opt[driver.Party] {
+	sub := o.object(numbers)
+	n, _ := sub.Get()
+	all := count(o, total)
+	if _, ok := sub.Get(); !ok && !all.Observed() {
+		if sub.IsNull() {
+			return driver.Null[driver.Party]()
+		}
+		return driver.Opt[driver.Party]{}
+	}
+	p := driver.Party{
+		Adults:   count(n, "numberOfAdults").Or(0),
+		Children: count(n, "numberOfChildren").Or(0),
+		Infants:  count(n, "numberOfInfants").Or(0),
+		Pets:     count(n, "numberOfPets").Or(0),
+	}
+	p.Total = all.Or(p.Adults + p.Children + p.Infants)
+	if p == (driver.Party{}) && all.IsNull() {
+		return driver.Null[driver.Party]()
+	}
+	return driver.Some(p)
+}
+
+// customer reads who booked. The guest may be partial, and is absent unless asked for; v3 has an id only.
+func customer(o object) driver.Opt[driver.Customer] {
+	id := o.first(o.word, "guestId", "bookerId").Or("")
+	sub := o.object("guest")
+	g, ok := sub.Get()
+	switch {
+	case !ok && id != "":
+		return driver.Some(driver.Customer{ID: id})
+	case sub.IsNull():
+		return driver.Null[driver.Customer]()
+	case !ok:
+		return driver.Opt[driver.Customer]{}
+	}
+	word := func(f string) string { return g.word(f).Or("") }
+	c := driver.Customer{ID: word("_id"), Name: word("fullName"), FirstName: word("firstName"), LastName: word("lastName"), Email: word("email"), Phone: word("phone")}
+	if c.ID == "" {
+		c.ID = id
+	}
+	if c.Name == "" {
+		c.Name = strings.TrimSpace(c.FirstName + " " + c.LastName)
+	}
+	if c == (driver.Customer{}) {
+		return driver.Null[driver.Customer]()
+	}
+	return driver.Some(c)
+}
+
+// money reads the classic family's amounts. What the guest pays is the sum of the invoice's items, not the host's payout.
+func money(m object, t *driver.Transaction) {
+	t.Currency = m.currency("currency")
+	t.Fare = m.money("fareAccommodation", t.Currency)
+	t.Fees = m.money("fareCleaning", t.Currency)
+	t.Taxes = m.money("totalTaxes", t.Currency)
+	t.Subtotal = m.money("subTotalPrice", t.Currency)
+	t.Commission = m.money("hostServiceFee", t.Currency) // what the channel keeps
+	t.Payout = m.money("hostPayout", t.Currency)
+	t.Paid = m.money("totalPaid", t.Currency)
+	t.Balance = m.money("balanceDue", t.Currency)
+	t.FullyPaid = m.flag("isFullyPaid")
+
+	items := m.objects("invoiceItems")
+	all, ok := items.Get()
+	if !ok {
+		if items.IsNull() {
+			t.Lines = driver.Null[[]driver.Line]()
+		}
+		return
+	}
+	lines := make([]driver.Line, 0, len(all))
+	sum, summed := driver.Money{}, len(all) > 0
+	for _, it := range all {
+		currency := it.currency("currency")
+		if _, ok := currency.Get(); !ok {
+			currency = t.Currency
+		}
+		amount, ok := it.money("amount", currency).Get()
+		if !ok {
+			if !it.has("amount") {
+				it.strange("amount", "missing")
+			}
+			summed = false
+			continue
+		}
+		line := driver.Line{ID: it.word("_id").Or(""), Title: it.text("title").Or(""), Type: it.first(it.word, "type", "normalType").Or(""), Amount: amount}
+		line.Tax = it.flag("isTax").Or(false)
+		lines = append(lines, line)
+		if sum.Currency == "" {
+			sum.Currency = amount.Currency
+		}
+		sum, ok = add(sum, amount)
+		summed = summed && ok
+	}
+	if len(lines) < len(all) {
+		return // a bill that misses an item is no bill
+	}
+	t.Lines = driver.Some(lines)
+	sub, ok1 := t.Subtotal.Get()
+	tax, ok2 := t.Taxes.Get()
+	switch {
+	case summed:
+		t.Total = driver.Some(sum)
+	case len(all) == 0 && ok1 && ok2:
+		if total, ok := add(sub, tax); ok {
+			t.Total = driver.Some(total)
+		}
+	}
+}
+
+// add adds amounts of one currency; false when they are not, or the sum does not fit.
+func add(a, b driver.Money) (driver.Money, bool) {
+	sum := driver.Money{Amount: a.Amount + b.Amount, Currency: a.Currency}
+	overflow := a.Amount > 0 && b.Amount > math.MaxInt64-a.Amount || a.Amount < 0 && b.Amount < math.MinInt64-a.Amount
+	return sum, a.Currency == b.Currency && !overflow
+}
+
+// notes reads a text, or v3's object of texts by purpose. Door codes (keyCode) are no notes.
+func notes(o object) driver.Opt[string] {
+	raw, ok := o.fields["notes"]
+	if !ok || kind(raw) != '{' {
+		return o.first(o.text, "note", "notes")
+	}
+	n, _ := o.object("notes").Get()
+	var parts []string
+	for _, f := range []string{"guest", "specialRequests", "cleaning", "other"} {
+		if s, ok := n.word(f).Get(); ok {
+			parts = append(parts, s)
+		}
+	}
+	if len(parts) == 0 {
+		return driver.Null[string]()
+	}
+	return driver.Some(strings.Join(parts, "\n"))
+}
+
+// instant is the moment of arrival or departure, by the order that a careful client found to be right: the planned time of
+// day, because an edit of it leaves an older instant in place; then the instant Guesty gives; then the listing's usual time;
+// then everybody's usual time. The zone is the listing's; where it did not come, only Guesty's instant is left.
+func instant(given driver.Opt[time.Time], day driver.Opt[driver.Date], planned, usual driver.Opt[string], last, zone string) driver.Opt[time.Time] {
+	at := func(hhmm string) (time.Time, bool) {
+		d, ok := day.Get()
+		if !ok || zone == "" || zone == "Local" || hhmm == "" {
+			return time.Time{}, false
+		}
+		t, err := d.In(zone, hhmm)
+		return t.UTC(), err == nil
+	}
+	if t, ok := at(planned.Or("")); ok {
+		return driver.Some(t)
+	}
+	if given.Observed() && !given.IsNull() {
+		return given
+	}
+	if t, ok := at(usual.Or(last)); ok {
+		return driver.Some(t)
+	}
+	return given
+}
