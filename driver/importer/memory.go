@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -44,6 +45,9 @@ type memoryTx struct {
 }
 
 func (m *Memory) begin(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
 	select {
 	case m.turn <- struct{}{}:
 		return nil
@@ -62,6 +66,9 @@ func (m *Memory) Update(ctx context.Context, f func(ctx context.Context, tx Tx) 
 		m: m, records: map[Collection]map[string]Stored{}, rejections: map[Collection]map[string]*Rejection{}, checkpoints: map[Collection]Checkpoint{},
 	}
 	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -129,7 +136,10 @@ func (tx *memoryTx) get(c Collection, id string) (Stored, bool) {
 	return s, ok
 }
 
-func (tx *memoryTx) Records(_ context.Context, c Collection, ids []string) ([]Stored, error) {
+func (tx *memoryTx) Records(ctx context.Context, c Collection, ids []string) ([]Stored, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	tx.m.mu.Lock()
 	defer tx.m.mu.Unlock()
 	var out []Stored
@@ -143,9 +153,9 @@ func (tx *memoryTx) Records(_ context.Context, c Collection, ids []string) ([]St
 	return out, nil
 }
 
-// copied returns s without Raw and with a map of its own.
+// copied returns s without Raw, sharing nothing with it.
 func (s Stored) copied() Stored {
-	s.Raw, s.Older = nil, maps.Clone(s.Older)
+	s.Raw, s.Document, s.Older = nil, slices.Clone(s.Document), maps.Clone(s.Older)
 	return s
 }
 
@@ -185,20 +195,29 @@ func (tx *memoryTx) each(c Collection, f Filter, yield func(*Stored)) {
 	}
 }
 
-func (tx *memoryTx) List(_ context.Context, c Collection, f Filter) ([]Stored, error) {
+func (tx *memoryTx) List(ctx context.Context, c Collection, f Filter) ([]Stored, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	var out []Stored
 	tx.each(c, f, func(s *Stored) { out = append(out, s.copied()) })
 	return out, nil
 }
 
-func (tx *memoryTx) Count(_ context.Context, c Collection, f Filter) (int, error) {
+func (tx *memoryTx) Count(ctx context.Context, c Collection, f Filter) (int, error) {
+	if err := context.Cause(ctx); err != nil {
+		return 0, err
+	}
 	n := 0
 	f.Limit = 0
 	tx.each(c, f, func(*Stored) { n++ })
 	return n, nil
 }
 
-func (tx *memoryTx) Raw(_ context.Context, c Collection, id string) (json.RawMessage, error) {
+func (tx *memoryTx) Raw(ctx context.Context, c Collection, id string) (json.RawMessage, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	tx.m.mu.Lock()
 	defer tx.m.mu.Unlock()
 	s, _ := tx.get(c, id)
@@ -212,7 +231,10 @@ func (tx *memoryTx) PutRecords(_ context.Context, records []Stored) error {
 		if s.Raw == nil {
 			old, _ := tx.get(s.Collection, s.ID)
 			s.Raw = old.Raw
+		} else {
+			s.Raw = slices.Clone(s.Raw)
 		}
+		s.Document = slices.Clone(s.Document)
 		tx.put(s)
 	}
 	return nil
@@ -257,6 +279,7 @@ func (tx *memoryTx) PutRejections(_ context.Context, rejections []Rejection) err
 		if tx.rejections[r.Collection] == nil {
 			tx.rejections[r.Collection] = map[string]*Rejection{}
 		}
+		r.Raw = slices.Clone(r.Raw)
 		tx.rejections[r.Collection][r.Key] = &r
 	}
 	return nil
@@ -305,13 +328,19 @@ func (tx *memoryTx) PutCheckpoint(_ context.Context, cp Checkpoint) error {
 }
 
 // Events implements [Store].
-func (m *Memory) Events(_ context.Context, integration string, after int64, limit int) ([]Event, error) {
+func (m *Memory) Events(ctx context.Context, integration string, after int64, limit int) ([]Event, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Event
-	i, _ := slices.BinarySearchFunc(m.events, after+1, func(e Event, seq int64) int { return int(e.Seq - seq) })
+	i, found := slices.BinarySearchFunc(m.events, after, func(e Event, seq int64) int { return cmp.Compare(e.Seq, seq) })
+	if found {
+		i++
+	}
 	for _, e := range m.events[i:] {
-		if len(out) == limit {
+		if len(out) >= limit {
 			break
 		}
 		if integration == "" || e.Integration == integration {
@@ -322,13 +351,18 @@ func (m *Memory) Events(_ context.Context, integration string, after int64, limi
 }
 
 // Rejections implements [Store].
-func (m *Memory) Rejections(_ context.Context, c Collection, after string, limit int) ([]Rejection, error) {
+func (m *Memory) Rejections(ctx context.Context, c Collection, after string, limit int) ([]Rejection, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Rejection
 	for _, key := range slices.Sorted(maps.Keys(m.rejections[c])) {
-		if key > after && len(out) < limit {
-			out = append(out, m.rejections[c][key])
+		if (key > after || after == "") && len(out) < limit {
+			r := m.rejections[c][key]
+			r.Raw = slices.Clone(r.Raw)
+			out = append(out, r)
 		}
 	}
 	return out, nil
@@ -379,8 +413,10 @@ func (m *Memory) Erase(ctx context.Context, c Collection, id string) error {
 		if len(known) > 0 {
 			s.Version = known[0].Version + 1
 		}
-		if err := tx.PutRecords(ctx, []Stored{s}); err != nil {
-			return err
+		if len(known) == 0 || !known[0].Erased {
+			if err := tx.PutRecords(ctx, []Stored{s}); err != nil {
+				return err
+			}
 		}
 		return tx.DeleteRejections(ctx, c, []string{id})
 	})

@@ -26,7 +26,7 @@ type Stored struct {
 	Document json.RawMessage
 	// Hash identifies the document's content.
 	Hash string
-	// Raw is the newest item as the partner sent it. [Reader] leaves it nil but for Raw; given nil, PutRecords keeps what is there.
+	// Raw is the newest item as the partner sent it. Only [Reader].Raw returns it; see [Tx].PutRecords for nil.
 	Raw     json.RawMessage
 	RawHash string
 	// Version counts the changes of document and deletion, from 1.
@@ -163,54 +163,66 @@ func (f Filter) Matches(s *Stored) bool {
 	return false
 }
 
-// Reader reads records.
+// Reader reads records. What it returns is the caller's.
 type Reader interface {
-	// Records returns those of the ids that are there, deleted and erased ones included, in any order and without Raw. Ids
-	// may repeat.
+	// Records returns those of the ids that are there, each once, deleted and erased ones included, in any order and
+	// without Raw. Ids may repeat; there may be thousands.
 	Records(ctx context.Context, c Collection, ids []string) ([]Stored, error)
 	// List returns the records that f selects by rising id, compared bytewise, without Raw. Erased ones are left out.
 	List(ctx context.Context, c Collection, f Filter) ([]Stored, error)
 	// Count counts what List would return without a limit.
 	Count(ctx context.Context, c Collection, f Filter) (int, error)
-	// Raw returns the record's item as the partner sent it, nil if there is none.
+	// Raw returns the record's item as the partner sent it, nothing if there is none.
 	Raw(ctx context.Context, c Collection, id string) (json.RawMessage, error)
 }
 
 // Store keeps what is imported. It stores and finds; what to store is decided by this package. importertest.Store is its
 // conformance suite. It is safe for concurrent use.
+//
+// Ids, parents and keys are valid UTF-8 of at most 1,024 bytes without NUL, and are compared byte by byte. Documents and raw
+// items come back as they were given, byte for byte, and times to the nanosecond. When its context has ended, a method does nothing
+// and returns an error that wraps the context's error or its cause.
 type Store interface {
 	Reader
-	// Update runs f in a transaction: all of what f wrote is durable when Update returns nil, none of it is there when it
-	// returns an error, which is f's own where f failed. Transactions run as if one after the other. f may be run
-	// again from the start after a conflict; it does no I/O but through tx, keeps no reference to tx, and calls no other method of the store. The
-	// ctx that f is given carries the store's transaction for code that writes beside it.
+	// Update runs f in a transaction: all of what f wrote is durable when Update returns nil, none of it is there when
+	// f returned an error, which Update then wraps, when f panicked, or when the context ended before the commit. (Where Update fails
+	// for a reason of its own, a lost connection say, it may be unknown which.) Transactions run as if one after the other. f may be
+	// run again from the start after a conflict; it does no I/O but through tx, keeps no reference to tx, and calls no
+	// other method of the store. The ctx that f is given descends from the caller's, and carries the store's transaction for code that writes
+	// beside it. Reads outside see what was committed, and do not wait for a transaction.
 	Update(ctx context.Context, f func(ctx context.Context, tx Tx) error) error
-	// Events returns up to limit events of the integration ("": of all) with a Seq above after, by rising Seq. Of events that are
-	// committed one is never skipped: none appears later with a lower Seq than one already returned.
+	// Events returns up to limit events of the integration ("": of all) with a Seq above after, by rising Seq; none when
+	// limit is less than 1. A reader that goes on from the last Seq it was given sees every event: none appears later with a lower
+	// Seq than one already returned. A Seq is above 0, and is not used again after Prune.
 	Events(ctx context.Context, integration string, after int64, limit int) ([]Event, error)
-	// Rejections returns up to limit rejections of c with a Key above after, by rising Key.
+	// Rejections returns up to limit rejections of c with a Key above after ("": from the first), by rising Key, bytewise; none when
+	// limit is less than 1.
 	Rejections(ctx context.Context, c Collection, after string, limit int) ([]Rejection, error)
-	// Prune removes events and rejections from before, and records that were deleted before. What was erased stays marked. It
-	// returns how many rows it removed.
+	// Prune removes the events from before, the rejections that were last seen before, and the records that were deleted before. What was erased
+	// stays marked. It returns how many of these it removed. An observation older than that, coming late, would bring a removed
+	// record back: keep longer than webhooks are replayed.
 	Prune(ctx context.Context, before time.Time) (int64, error)
-	// Erase removes the data of a record for good: document, raw item and rejection. The id stays, marked as erased, so
-	// that the next import does not bring the data back. A record that is not there is marked all the same. A rejection
-	// whose id could not be read is not found by it, and goes with Prune.
+	// Erase removes the data of a record for good: document, raw item and rejection. The id stays, marked as erased (see
+	// [Tombstone]), so that the next import does not bring the data back. A record that is not there is marked all the same. A
+	// rejection whose id could not be read is not found by it, and goes with Prune.
 	Erase(ctx context.Context, c Collection, id string) error
 }
 
-// Tx is a transaction of a [Store]. It is used by one goroutine.
+// Tx is a transaction of a [Store]. It is used by one goroutine, sees its own writes, and keeps no reference to what it is given.
 type Tx interface {
 	Reader
-	// PutRecords inserts or replaces records. Each id is there once.
+	// PutRecords inserts or replaces records, of which each is there once. A nil Raw keeps the raw item that is stored; one
+	// that is empty but not nil removes it.
 	PutRecords(ctx context.Context, records []Stored) error
-	// TouchRecords updates only Generation, Stamp, Older, UpdatedAt, FirstFetched, LastFetched and AdapterVersion of records that are there.
+	// TouchRecords updates only Generation, Stamp, Older, UpdatedAt, FirstFetched, LastFetched and AdapterVersion, of records
+	// that are there; others are passed over.
 	TouchRecords(ctx context.Context, records []Stored) error
-	// PutRejections inserts rejections; of one that is there First is kept and Count added to.
+	// PutRejections inserts rejections, of which each key is there once; of one that is stored First is kept, Count added to, and the
+	// rest replaced.
 	PutRejections(ctx context.Context, rejections []Rejection) error
 	// DeleteRejections removes those with the keys, where there are any.
 	DeleteRejections(ctx context.Context, c Collection, keys []string) error
-	// AppendEvents appends to the log; Seq is the store's to give.
+	// AppendEvents appends to the log, in order; Seq is the store's to give.
 	AppendEvents(ctx context.Context, events []Event) error
 	// Checkpoint returns c's checkpoint; where there is none, one with c alone.
 	Checkpoint(ctx context.Context, c Collection) (Checkpoint, error)

@@ -1,0 +1,16 @@
+package importertest_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/integrationkit/integrationkit/driver/importer"
+	"github.com/integrationkit/integrationkit/driver/importer/importertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestMemory(t *testing.T) {
+	importertest.Store(t, func(*testing.T) importer.Store { return importer.NewMemory() })
+}
