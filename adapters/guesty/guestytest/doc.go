@@ -1,0 +1,2 @@
+// Package guestytest is a simulated Guesty account.
+package guestytest
