@@ -2,7 +2,15 @@ package auth
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/integrationkit/integrationkit/retry"
 )
 
 // ErrOrigin is wrapped by the error of a request that would carry credentials to an origin that was not declared, or over plain
@@ -16,35 +24,112 @@ type Credential interface {
 	Wrap(next http.RoundTripper) http.RoundTripper
 }
 
-// APIKey is a fixed key in a header or a query parameter. Use [NewAPIKey].
-type APIKey struct{}
+// origin is a scheme, host and port in one spelling: lower case, no default port, addresses in their canonical form.
+type origin struct{ scheme, host string }
 
-// APIKeyConfig configures an [APIKey]. Exactly one of Header and Query is set.
-type APIKeyConfig struct {
-	Header, Query string
-	Prefix        string // put before the key in a header, for example "Bearer "
-	Key           Secret
-	Origins       []string // "https://api.example.com"
+type origins []origin
+
+// check refuses a request for any other origin. Every hop of a redirect is a request of its own, so it is checked too.
+func (os origins) check(u *url.URL) error {
+	if u != nil {
+		for i := range os {
+			if u.Host == os[i].host && u.Scheme == os[i].scheme {
+				return nil
+			}
+		}
+		if o, err := originOf(u); err == nil {
+			for i := range os {
+				if o == os[i] {
+					return nil
+				}
+			}
+		}
+	}
+	return &retry.Error{
+		Verdict: retry.Verdict{Class: retry.Client, Sent: retry.Never},
+		Err:     fmt.Errorf("%w: the request to %s was not sent", ErrOrigin, printable(u)),
+	}
 }
 
-// NewAPIKey returns an error that names everything that is wrong with c.
-func NewAPIKey(c APIKeyConfig) (*APIKey, error) { panic("spike") }
-
-// Wrap implements [Credential].
-func (k *APIKey) Wrap(next http.RoundTripper) http.RoundTripper { panic("spike") }
-
-// Basic is a user name and password (RFC 7617). Use [NewBasic].
-type Basic struct{}
-
-// BasicConfig configures a [Basic].
-type BasicConfig struct {
-	Username string
-	Password Secret
-	Origins  []string
+// printable names an origin in an error. It is the partner's, or an attacker's, choice: bounded and quoted.
+func printable(u *url.URL) string {
+	if u == nil {
+		return "no address"
+	}
+	s := u.Scheme + "://" + u.Host
+	if len(s) > 80 {
+		s = s[:80] + "…"
+	}
+	return strconv.Quote(s)
 }
 
-// NewBasic returns an error that names everything that is wrong with c.
-func NewBasic(c BasicConfig) (*Basic, error) { panic("spike") }
+// originOf returns the origin of u in its one spelling.
+func originOf(u *url.URL) (origin, error) {
+	scheme := strings.ToLower(u.Scheme)
+	host := strings.ToLower(u.Hostname())
+	port := u.Port()
+	if host == "" {
+		return origin{}, errors.New("it has no host")
+	}
+	for i := 0; i < len(host); i++ {
+		if host[i] >= 0x80 {
+			return origin{}, errors.New("its host is not ASCII; write it as the network sees it (xn--…)")
+		}
+	}
+	loopback := host == "localhost"
+	if ip, err := netip.ParseAddr(host); err == nil {
+		loopback = ip.IsLoopback()
+		host = ip.String()
+	}
+	switch {
+	case scheme == "https":
+	case scheme != "http":
+		return origin{}, errors.New("its scheme is not https")
+	case !loopback:
+		return origin{}, errors.New("plain http is for loopback addresses only")
+	}
+	if port != "" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return origin{}, errors.New("its port is not a number from 1 to 65535")
+		}
+		port = strconv.FormatUint(n, 10)
+	}
+	if scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		port = ""
+	}
+	switch {
+	case port != "":
+		host = net.JoinHostPort(host, port)
+	case strings.Contains(host, ":"):
+		host = "[" + host + "]"
+	}
+	return origin{scheme, host}, nil
+}
 
-// Wrap implements [Credential].
-func (b *Basic) Wrap(next http.RoundTripper) http.RoundTripper { panic("spike") }
+// parseOrigins reads declared origins; the error names all that are unusable.
+func parseOrigins(list []string) (origins, error) {
+	if len(list) == 0 {
+		return nil, errors.New("Origins is empty: where may the credential travel to?")
+	}
+	var os origins
+	var errs []error
+	for i, s := range list {
+		u, err := url.Parse(s)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("Origins[%d] is not a URL", i)) // the text of err holds it
+			continue
+		}
+		if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || u.Path != "" && u.Path != "/" {
+			errs = append(errs, fmt.Errorf("Origins[%d] is more than a scheme, a host and a port", i))
+			continue
+		}
+		o, err := originOf(u)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("Origins[%d] is unusable: %w", i, err))
+			continue
+		}
+		os = append(os, o)
+	}
+	return os, errors.Join(errs...)
+}

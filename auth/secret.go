@@ -1,5 +1,58 @@
 package auth
 
-// Secret is a string that does not print: fmt, slog, encoding/json and encoding/text all see "[redacted]". Convert it with
-// string(s) where its value is needed.
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Secret is a string that does not print: fmt with any verb, slog, encoding/json and encoding/text all see "[redacted]". Convert
+// it with string(s) where its value is needed. Reading "[redacted]" back from text is an error, so that a configuration
+// that lost its secrets by being printed is not taken for one that has some.
 type Secret string
+
+// String returns "[redacted]".
+func (Secret) String() string { return redacted }
+
+// GoString returns "[redacted]".
+func (Secret) GoString() string { return redacted }
+
+// Format writes "[redacted]" whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue returns "[redacted]".
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText returns "[redacted]".
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalJSON returns "[redacted]" in quotes.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// UnmarshalText takes text as the secret, unless it is what a secret prints as.
+func (s *Secret) UnmarshalText(text []byte) error {
+	if string(text) == redacted {
+		return errors.New("auth: this secret was redacted when it was written; its value is not here")
+	}
+	*s = Secret(text)
+	return nil
+}
+
+// problem returns what makes a secret unusable, "" if nothing does.
+func (s Secret) problem(name string) string {
+	switch {
+	case s == "":
+		return name + " is empty"
+	case s == redacted:
+		return name + " was redacted when it was written; its value is not here"
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return name + " holds a control character" // a newline at the end of a file, most often
+		}
+	}
+	return ""
+}

@@ -1,0 +1,457 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+// recheck is how often the store is read for a record that somebody replaced, while a human is needed.
+const recheck = 5 * time.Second
+
+// outcome is what a request to the token endpoint came to, to be written into the record.
+type outcome struct {
+	gen    Generation // of the record when the request was sent
+	token  Token      // obtained
+	dead   string     // why the grant is dead
+	until  time.Time  // else: no request before
+	never  bool       // the request was not sent and does not count
+	ended  time.Time
+	took   time.Duration
+	err    error
+	floor  Generation // generations end above it
+	stored bool       // set by apply: the record held the outcome already
+}
+
+// result is how a flight ends.
+type result struct {
+	rec   Record
+	ok    bool // rec's token is to be used
+	err   error
+	class retry.Class
+	at    time.Time // no flight before
+	dead  bool
+	quiet time.Time // refusals of rec's token are not acted upon before
+	event *Event
+	keep  *outcome // to be saved by the next flight
+	tried bool     // a request was made and failed
+}
+
+// fly is one flight: it saves what an earlier one could not, or runs the transaction.
+func (s *Source) fly(f *flight) {
+	s.mu.Lock()
+	old, wanted, pending := s.view, s.wanted, s.pending
+	s.mu.Unlock()
+	var res result
+	if pending != nil {
+		close(f.loaded)
+		res = s.settlePending(pending)
+	} else {
+		res = s.transact(f, old, wanted)
+	}
+	s.land(f, res, wanted)
+}
+
+// transact gets a token that is better than old, or says why there is none: from the store if somebody else put it there, else from
+// the partner, alone among all who share the store.
+func (s *Source) transact(f *flight, old, wanted *view) result {
+	ctx, cancel := context.WithTimeoutCause(s.ctx, 2*s.c.Timeout, errors.New("others held the token's lock for too long"))
+	defer cancel()
+	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
+	if err != nil {
+		return s.broken("read the stored token", ctx, err)
+	}
+	mended := s.mend(&r)
+	if res, ok := s.settled(r, old, wanted); ok && (res.ok || !mended) {
+		return res
+	}
+	close(f.loaded)
+	for range 5 {
+		unlock, err := s.c.Store.LockToken(ctx, s.c.Key, s.c.Timeout+s.c.Timeout/2)
+		if err != nil {
+			return s.unlocked(ctx, err, old, wanted)
+		}
+		res, again := s.locked(ctx, old, wanted)
+		unlock()
+		if !again {
+			return res
+		}
+	}
+	return s.broken("record the token request", ctx, ErrConflict)
+}
+
+// unlocked is for a lock that was not to be had: whoever held it may have done the work.
+func (s *Source) unlocked(ctx context.Context, lockErr error, old, wanted *view) result {
+	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.c.Timeout/3)
+	defer cancel()
+	if r, err := s.c.Store.LoadToken(once, s.c.Key); err == nil {
+		s.mend(&r)
+		if res, ok := s.settled(r, old, wanted); ok && res.ok {
+			return res
+		}
+	}
+	return s.broken("lock the token", ctx, lockErr)
+}
+
+// locked is the part of the transaction that one Source at a time is in. again: the record changed under the lock, which therefore had
+// run out.
+func (s *Source) locked(ctx context.Context, old, wanted *view) (res result, again bool) {
+	start := time.Now()
+	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
+	if err != nil {
+		return s.broken("read the stored token", ctx, err), false
+	}
+	mended := s.mend(&r)
+	if res, ok := s.settled(r, old, wanted); ok {
+		if mended && !res.ok {
+			if _, err := s.c.Store.SaveToken(ctx, s.c.Key, r); err != nil && !errors.Is(err, ErrConflict) {
+				return s.broken("mend the stored token", ctx, err), false
+			}
+		}
+		return res, false
+	}
+
+	// The request is counted before it is sent, at the latest time at which it can arrive, so that no crash loses count of it. The
+	// write is the fence too: whoever held the lock before and is late finds another version.
+	r.Requests = append(s.c.Budget.inWindow(r.Requests, start, s.c.Timeout), start.Add(s.c.Timeout).UTC())
+	version, err := s.c.Store.SaveToken(ctx, s.c.Key, r)
+	switch {
+	case errors.Is(err, ErrConflict):
+		return result{}, true
+	case err != nil:
+		return s.broken("record the token request", ctx, err), false
+	}
+	r.Version = version
+	return s.conclude(r, s.exchange(r, old)), false
+}
+
+// exchange makes the one request. It depends on nobody's patience: a request that was sent is waited for.
+func (s *Source) exchange(r Record, old *view) outcome {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), s.c.Timeout,
+		fmt.Errorf("the token endpoint took longer than %v: %w", s.c.Timeout, context.DeadlineExceeded))
+	defer cancel()
+	asked := time.Now()
+	tok, err := s.c.Exchanger.Exchange(ctx, r.Token)
+	o := outcome{gen: r.Generation, floor: r.Generation, ended: time.Now().UTC(), err: err}
+	o.took = o.ended.Sub(asked)
+	if old != nil {
+		o.floor = max(o.floor, old.gen)
+	}
+	if err == nil {
+		err = tok.problem()
+	}
+	if err == nil {
+		if tok.Obtained.IsZero() {
+			tok.Obtained = asked.UTC()
+		}
+		if !tok.Expiry.After(tok.Obtained) {
+			tok.Expiry = time.Time{} // born dead by a clock that is not ours: used until it is refused
+		}
+		o.token = tok
+		return o
+	}
+	o.err = err
+	if e, ok := errors.AsType[*retry.Error](err); ok && !errors.Is(err, ErrGrant) {
+		o.never = e.Sent == retry.Never
+		o.until = e.At
+	}
+	if errors.Is(err, ErrGrant) {
+		o.dead = err.Error()
+		return o
+	}
+	spent := len(r.Requests)
+	s.mu.Lock()
+	n := s.fails + 1
+	s.mu.Unlock()
+	switch limit := o.ended.Add(maxCoolDown); {
+	case o.until.After(limit):
+		o.until = limit
+	case !o.until.After(o.ended):
+		o.until = o.ended.Add(s.c.Budget.coolDown(n, spent))
+	}
+	o.until = o.until.UTC()
+	return o
+}
+
+// problem says why a token cannot be used.
+func (t Token) problem() error {
+	if p := t.Access.problem("the access token"); p != "" {
+		return errors.New(p)
+	}
+	if t.Type != "" && !isToken(t.Type) {
+		return errors.New("the token's type is not one")
+	}
+	return nil
+}
+
+// conclude persists an outcome and says what it means for the callers. r is the record as it was saved before the request.
+func (s *Source) conclude(r Record, o outcome) result {
+	saved, err := s.commit(&r, &o)
+	event := &Event{Key: s.c.Key, Generation: saved.Generation, Took: o.took, Err: o.err}
+	now := time.Now()
+	switch {
+	case o.token.Access != "":
+		if err != nil { // never used before it is stored, never dropped: the next flight tries again
+			err = fmt.Errorf("a token was obtained but could not be stored; it is kept and stored later: %w", err)
+			event.Kind, event.Err, event.Generation = RefreshFailed, err, r.Generation
+			return result{err: err, class: retry.Unavailable, at: now.Add(s.backoff()), event: event, keep: &o, tried: true}
+		}
+		if saved.Token.Access != o.token.Access { // somebody stored another one meanwhile
+			return s.overtaken(saved)
+		}
+		event.Kind = Refreshed
+		return result{rec: saved, ok: true, event: event}
+	case o.dead != "":
+		if err != nil {
+			err = fmt.Errorf("%w, which could not be recorded: %w", o.err, err)
+			event.Kind, event.Err, event.Generation = RefreshFailed, err, r.Generation
+			return result{err: err, class: retry.Unavailable, at: now.Add(s.backoff()), event: event, keep: &o, tried: true}
+		}
+		if saved.NeedsReauth == "" {
+			return s.overtaken(saved)
+		}
+		res := s.reauth(saved, o.err)
+		if !o.stored {
+			event.Kind, event.Err = NeedsReauth, fmt.Errorf("%w: %w", ErrNeedsReauth, o.err)
+			res.event = event
+		}
+		return res
+	}
+	event.Kind = RefreshFailed
+	event.Err = errors.Join(o.err, err)
+	if err == nil && saved.Generation != o.gen {
+		return s.overtaken(saved)
+	}
+	return result{
+		err: fmt.Errorf("the token could not be refreshed: %w", o.err), class: retry.Unavailable, at: o.until, event: event, tried: true,
+	}
+}
+
+// overtaken is for an outcome that came too late: the record was replaced while the request was under way.
+func (s *Source) overtaken(r Record) result {
+	if r.Token.Access != "" {
+		return result{rec: r, ok: true}
+	}
+	return result{err: ErrConflict, class: retry.Unavailable, at: time.Now().Add(s.backoff())}
+}
+
+// commit writes an outcome into the record, again and again for a third of the timeout. r is the record as last known.
+func (s *Source) commit(r *Record, o *outcome) (Record, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout/3)
+	defer cancel()
+	wait := s.c.Timeout / 600
+	for {
+		next, write := s.apply(*r, o)
+		if !write {
+			return next, nil
+		}
+		version, err := s.c.Store.SaveToken(ctx, s.c.Key, next)
+		if err == nil {
+			next.Version = version
+			return next, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+			timer.Stop()
+			wait *= 2
+		}
+		// After any error the record is read again: the write may have come through after all.
+		fresh, loadErr := s.c.Store.LoadToken(ctx, s.c.Key)
+		if loadErr == nil {
+			*r = fresh
+		} else if err = errors.Join(err, loadErr); ctx.Err() == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return Record{}, err
+		}
+	}
+}
+
+// apply returns the record with the outcome in it, and whether it must be written.
+func (s *Source) apply(r Record, o *outcome) (Record, bool) {
+	if o.token.Access != "" && r.Token.Access == o.token.Access || r.Generation != o.gen {
+		return r, false
+	}
+	r.Requests = s.c.Budget.inWindow(r.Requests, o.ended, s.c.Timeout)
+	if n := len(r.Requests); n > 0 && !r.Requests[n-1].Before(o.ended) { // the request is known to have ended by now, or never to have been sent
+		r.Requests = r.Requests[:n-1]
+		if !o.never {
+			r.Requests = append(r.Requests, o.ended)
+		}
+	}
+	switch {
+	case o.token.Access != "":
+		r.Token, r.Generation = o.token, o.floor+1
+		r.NeedsReauth, r.Credentials, r.CoolDown = "", "", time.Time{}
+	case o.dead != "":
+		if o.stored = r.NeedsReauth != "" && r.Credentials == s.fingerprint; o.stored {
+			return r, false
+		}
+		r.NeedsReauth, r.Credentials = o.dead, s.fingerprint
+	default:
+		r.CoolDown = o.until
+	}
+	return r, true
+}
+
+// settlePending saves what an earlier flight obtained.
+func (s *Source) settlePending(o *outcome) result {
+	ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout/3)
+	defer cancel()
+	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
+	if err != nil {
+		res := s.broken("read the stored token", ctx, err)
+		res.keep = o
+		return res
+	}
+	return s.conclude(r, *o)
+}
+
+func (s *Source) commitPending(o *outcome) (Record, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout/3)
+	defer cancel()
+	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
+	if err == nil {
+		r, err = s.commit(&r, o)
+	}
+	if err != nil && o.token.Access != "" {
+		err = fmt.Errorf("a token that was obtained is lost, because the store does not take it: %w", err)
+	}
+	return r, err
+}
+
+// settled says what follows from the record alone, without a request; false if a request is needed.
+func (s *Source) settled(r Record, old, wanted *view) (result, bool) {
+	now := time.Now()
+	refused := wanted != nil && wanted.is(r)
+	if r.Token.Access != "" && !refused {
+		v := newView(r, now, s.c.Early, s.c.Late)
+		if old != nil && old.is(r) {
+			if v.fresh(now) {
+				return result{rec: r, ok: true}, true
+			}
+		} else if v.served(now) {
+			return result{rec: r, ok: true}, true
+		}
+	}
+	if s.needsReauth(r) {
+		return s.reauth(r, errors.New(r.NeedsReauth)), true
+	}
+	if r.CoolDown.After(now) {
+		return result{err: errCooling, class: retry.Unavailable, at: r.CoolDown}, true
+	}
+	spent := s.c.Budget.inWindow(r.Requests, now, s.c.Timeout)
+	if refused && 2*len(spent) > s.c.Budget.Requests {
+		// More than half of the budget is gone: a token that is refused young is more likely to lack a permission than to be dead.
+		if quiet := r.Token.Obtained.Add(s.c.Budget.pace(len(spent) - 1)); quiet.After(now) {
+			return result{rec: r, ok: true, quiet: quiet}, true
+		}
+	}
+	if at := s.c.Budget.next(spent); !at.IsZero() {
+		return result{err: fmt.Errorf("all %d token requests per %v are spent", s.c.Budget.Requests, s.c.Budget.Per), class: retry.Unavailable, at: at}, true
+	}
+	return result{}, false
+}
+
+var errCooling = errors.New("the token endpoint asked for a pause, or failed and is left alone for a while")
+
+// needsReauth reports whether the record says that a human must act, as far as these credentials are concerned.
+func (s *Source) needsReauth(r Record) bool {
+	if r.NeedsReauth == "" {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead || r.Credentials == "" || r.Credentials == s.fingerprint
+}
+
+func (s *Source) reauth(r Record, why error) result {
+	return result{rec: r, err: fmt.Errorf("%w: %w", ErrNeedsReauth, why), class: retry.Auth, at: time.Now().Add(recheck), dead: true}
+}
+
+// broken is for a store that fails.
+func (s *Source) broken(what string, ctx context.Context, err error) result {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w (%w)", err, cause)
+	}
+	return result{err: fmt.Errorf("%s: %w", what, err), class: retry.Unavailable, at: time.Now().Add(s.backoff()), tried: true}
+}
+
+// backoff is the pause after a failure that the token endpoint has no part in.
+func (s *Source) backoff() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return min(Budget{}.coolDown(s.fails+1, 0), 30*time.Second)
+}
+
+// mend corrects times that only a clock that was wrong can have written, and reports whether there were any.
+func (s *Source) mend(r *Record) bool {
+	now := time.Now()
+	mended := false
+	if limit := now.Add(maxCoolDown); r.CoolDown.After(limit) {
+		r.CoolDown, mended = limit, true
+	}
+	for i, t := range r.Requests {
+		if limit := now.Add(s.c.Timeout); t.After(limit) {
+			r.Requests[i], mended = limit, true
+		}
+	}
+	return mended
+}
+
+// land publishes how a flight ended, and tells the events.
+func (s *Source) land(f *flight, res result, wanted *view) {
+	now := time.Now()
+	s.mu.Lock()
+	s.flight = nil
+	s.pending = res.keep
+	if res.event != nil && res.event.Kind == Refreshed {
+		s.took = max(res.event.Took, 100*time.Millisecond)
+	}
+	if res.ok {
+		v := s.view
+		if v == nil || !v.is(res.rec) {
+			v = newView(res.rec, now, s.c.Early, s.c.Late)
+			if v.born = wanted != nil; !v.born {
+				s.strikes = 0
+			}
+		}
+		v.quiet = res.quiet
+		s.view, s.wanted, s.failed, s.retryAt, s.fails, s.dead = v, nil, nil, time.Time{}, 0, false
+		if !s.closed {
+			s.renew(now)
+		}
+		f.view = v
+	} else {
+		if res.tried {
+			s.fails++
+		}
+		s.dead = s.dead || res.dead
+		s.retryAt = res.at
+		at := res.at
+		if res.dead {
+			at = time.Time{} // nothing is known of when a human comes
+		}
+		s.failed = s.refusal(res.class, at, res.err)
+		f.err = s.failed
+		s.fast.Store(nil)
+	}
+	s.mu.Unlock()
+	select {
+	case <-f.loaded:
+	default:
+		close(f.loaded)
+	}
+	close(f.done)
+	if res.event != nil && s.c.OnEvent != nil {
+		s.c.OnEvent(*res.event)
+	}
+}
