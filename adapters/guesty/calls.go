@@ -210,14 +210,31 @@ func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path st
 // each normalizes rows one by one and reports in the log, by name and once a page, what fields came in another form.
 func each[T any](ctx context.Context, d *Driver, op string, rows []json.RawMessage, normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Batch[T] {
 	odd := map[string]int{}
-	b := driver.Each(rows, func(raw json.RawMessage) (T, error) {
+	var failed []json.RawMessage
+	b := driver.Each(rows, func(raw json.RawMessage) (t T, err error) {
+		done := false
+		defer func() {
+			if !done || err != nil {
+				failed = append(failed, raw)
+			}
+		}()
 		var found []oddity
-		t, err := normalize(raw, &found)
+		t, err = normalize(raw, &found)
 		for _, o := range found {
 			odd[o.field+": "+o.problem]++
 		}
+		done = true
 		return t, err
 	})
+	for i, raw := range failed {
+		// Each knows neither reservationId nor what must not be kept.
+		r := &b.Rejected[i]
+		kept := public(raw)
+		r.Raw = kept[:min(len(kept), pagination.MaxRaw)]
+		if id := rowID(raw); r.ID == "" {
+			r.ID = id
+		}
+	}
 	if len(odd) > 0 {
 		fields := make([]any, 0, len(odd))
 		for _, name := range sortedKeys(odd) {

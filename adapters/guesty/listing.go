@@ -3,6 +3,8 @@ package guesty
 import (
 	"encoding/json"
 	"math"
+	"net/url"
+	"strings"
 
 	"github.com/integrationkit/integrationkit/driver"
 )
@@ -48,7 +50,7 @@ func normalizeListing(raw json.RawMessage, odd *[]oddity) (driver.Resource, erro
 		Bathrooms:    amount(o, "bathrooms"),
 		AreaSqM:      amount(o, "areaSquareFeet"),
 		Address:      address(o),
-		TimeZone:     o.word("timezone"),
+		TimeZone:     o.zone("timezone"),
 		CheckInFrom:  o.clock("defaultCheckInTime"),
 		CheckOutBy:   o.clock("defaultCheckOutTime"),
 		Amenities:    o.texts("amenities"),
@@ -163,12 +165,29 @@ func degrees(o object, field string, most float64) *float64 {
 
 // link reads the first URL that is there. A protocol-relative one (//host/…) is https.
 func link(o object, fields ...string) driver.Opt[string] {
-	u := o.first(o.word, fields...)
-	if s, ok := u.Get(); ok && len(s) > 2 && s[:2] == "//" {
-		return driver.Some("https:" + s)
+	var found driver.Opt[string]
+	for _, f := range fields {
+		u := parse(o, f, "a URL", func(s string) (string, error) {
+			if strings.HasPrefix(s, "//") {
+				s = "https:" + s
+			}
+			u, err := url.Parse(s)
+			if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || len(s) > maxURL {
+				return "", errForm
+			}
+			return s, nil
+		})
+		if _, ok := u.Get(); ok {
+			return u
+		}
+		if !found.Observed() {
+			found = u
+		}
 	}
-	return u
+	return found
 }
+
+const maxURL = 8192
 
 // normalizePhoto is version 1 for the photos of a listing.
 func normalizePhoto(raw json.RawMessage, listing string, odd *[]oddity) (driver.Media, error) {

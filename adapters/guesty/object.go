@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
-	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,6 +163,26 @@ func (o object) word(field string) driver.Opt[string] {
 	return t
 }
 
+// ref reads the id of another record.
+func (o object) ref(field string) driver.Opt[string] {
+	w := o.word(field)
+	if len(w.Or("")) > maxID {
+		o.strange(field, "too long for an id")
+		return driver.Opt[string]{}
+	}
+	return w
+}
+
+// zone reads the name of a time zone. Whether it is one that is known here is found out where it is used.
+func (o object) zone(field string) driver.Opt[string] {
+	w := o.word(field)
+	if len(w.Or("")) > 100 {
+		o.strange(field, "too long for a time zone")
+		return driver.Opt[string]{}
+	}
+	return w
+}
+
 // first returns the first of the fields that holds something, else the first that was observed.
 func (o object) first(read func(string) driver.Opt[string], fields ...string) driver.Opt[string] {
 	var found driver.Opt[string]
@@ -299,8 +317,10 @@ func (o object) texts(field string) driver.Opt[[]string] {
 func (o object) currency(field string) driver.Opt[string] {
 	return parse(o, field, "a currency", func(s string) (string, error) {
 		s = strings.ToUpper(s)
-		_, err := driver.ParseMoney("0", s)
-		return s, err
+		if _, ok := driver.MinorDigits(s); !ok {
+			return "", errForm
+		}
+		return s, nil
 	})
 }
 
@@ -312,29 +332,8 @@ func (o object) money(field string, currency driver.Opt[string]) driver.Opt[driv
 		if !ok {
 			return driver.Money{}, errForm
 		}
-		s, err := plain(s)
-		if err != nil {
-			return driver.Money{}, err
-		}
 		return driver.ParseMoney(s, c)
 	})
-}
-
-// plain writes a number with an exponent (5.5e1) without one.
-func plain(s string) (string, error) {
-	i := strings.IndexAny(s, "eE")
-	if i < 0 {
-		return s, nil
-	}
-	// A large exponent is no amount, and would be a large text.
-	if exp, err := strconv.Atoi(s[i+1:]); err != nil || exp < -20 || exp > 20 || i > 40 {
-		return "", errForm
-	}
-	r, ok := new(big.Rat).SetString(s)
-	if !ok {
-		return "", errForm
-	}
-	return strings.TrimSuffix(strings.TrimRight(r.FloatString(60), "0"), "."), nil // exact: at most 40 digits and 20 places
 }
 
 // custom reads custom fields, which are documented as an object and delivered as an array of {fieldId, value}. Where a long
@@ -411,59 +410,3 @@ func (o object) id(names ...string) (string, error) {
 }
 
 const maxID = 200
-
-// private are the fields that are taken out of what is kept: integrations can embed the account's credentials with the
-// sales channels, and privateDescription is for the owner's staff (door codes, Wi-Fi passwords).
-var private = []string{"integrations", "privateDescription"}
-
-// public returns the item without its private fields, at whatever depth they stand.
-func public(raw json.RawMessage) json.RawMessage {
-	// A field name can be spelt with escapes, so only a text without any is known to be clean.
-	if !bytes.Contains(raw, []byte(`\u`)) &&
-		!slices.ContainsFunc(private, func(name string) bool { return bytes.Contains(raw, []byte(name)) }) {
-		return compact(raw)
-	}
-	switch kind(raw) {
-	case '{':
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(raw, &fields) != nil {
-			return nil
-		}
-		for name, v := range fields {
-			if slices.Contains(private, name) {
-				delete(fields, name)
-			} else {
-				fields[name] = public(v)
-			}
-		}
-		b, err := json.Marshal(fields)
-		if err != nil {
-			return nil
-		}
-		return b
-	case '[':
-		var l []json.RawMessage
-		if json.Unmarshal(raw, &l) != nil {
-			return nil
-		}
-		for i := range l {
-			l[i] = public(l[i])
-		}
-		b, err := json.Marshal(l)
-		if err != nil {
-			return nil
-		}
-		return b
-	}
-	return compact(raw)
-}
-
-// compact returns a copy without insignificant space, for what is kept must not hold on to the page it came in.
-func compact(raw json.RawMessage) json.RawMessage {
-	var b bytes.Buffer
-	b.Grow(len(raw))
-	if json.Compact(&b, raw) != nil {
-		return bytes.Clone(raw)
-	}
-	return b.Bytes()
-}

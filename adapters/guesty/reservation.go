@@ -24,7 +24,7 @@ func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transactio
 	updated, _ := o.instant("lastUpdatedAt").Get()
 	t := driver.Transaction{
 		Record:        driver.Record{ID: id, UpdatedAt: updated, CreatedAt: o.instant("createdAt"), Raw: public(raw), AdapterVersion: v1},
-		ResourceID:    o.word("listingId"),
+		ResourceID:    o.first(o.ref, "listingId", "unitId"), // webhooks of version 2 call the listing a unit
 		Code:          o.word("confirmationCode"),
 		StatusText:    o.word("status"),
 		Channel:       o.word("platform"),
@@ -47,10 +47,10 @@ func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transactio
 	}
 	listing, _ := o.object("listing").Get()
 	if !t.ResourceID.Observed() {
-		t.ResourceID = listing.word("_id")
+		t.ResourceID = listing.ref("_id")
 	}
 	if m, ok := o.object("mtl").Get(); ok && m.flag("assigned").Or(false) {
-		t.UnitID = m.word("_id")
+		t.UnitID = m.ref("_id")
 	}
 	t.Party = party(o, "numberOfGuests", "guestsCount")
 	stays(o, &t)
@@ -66,7 +66,7 @@ func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transactio
 			t.Nights = driver.Some(s.Days(e))
 		}
 	}
-	zone := listing.word("timezone").Or("")
+	zone := listing.zone("timezone").Or("")
 	t.StartAt = instant(o.instant("checkIn"), t.Start, t.ArrivalTime, listing.clock("defaultCheckInTime"), "15:00", zone)
 	t.EndAt = instant(o.instant("checkOut"), t.End, t.DepartureTime, listing.clock("defaultCheckOutTime"), "11:00", zone)
 	return t, nil
@@ -137,8 +137,8 @@ func stays(o object, t *driver.Transaction) {
 		p := party(s, "numberOfGuests", "guestsCount")
 		// A unit without its type is the listing itself, as in webhooks.
 		room := driver.Stay{
-			ResourceID: s.first(s.word, "unitTypeId", "unitId").Or(""),
-			UnitID:     s.word("unitId").Or(""),
+			ResourceID: s.first(s.ref, "unitTypeId", "unitId").Or(""),
+			UnitID:     s.ref("unitId").Or(""),
 			Start:      s.date("checkInDateLocalized").Or(driver.Date{}),
 			End:        s.date("checkOutDateLocalized").Or(driver.Date{}),
 			Party:      p.Or(driver.Party{}),
@@ -332,11 +332,11 @@ func notes(o object) driver.Opt[string] {
 func instant(given driver.Opt[time.Time], day driver.Opt[driver.Date], planned, usual driver.Opt[string], last, zone string) driver.Opt[time.Time] {
 	at := func(hhmm string) (time.Time, bool) {
 		d, ok := day.Get()
-		if !ok || zone == "" || zone == "Local" || hhmm == "" {
+		if !ok || zone == "" || hhmm == "" {
 			return time.Time{}, false
 		}
 		t, err := d.In(zone, hhmm)
-		return t.UTC(), err == nil
+		return t, err == nil
 	}
 	if t, ok := at(planned.Or("")); ok {
 		return driver.Some(t)
