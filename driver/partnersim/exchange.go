@@ -92,8 +92,8 @@ func (s *Server) serve(x *exchange, r *http.Request, abandoned bool) {
 	if s.cfg.Gzip && len(w.body) > 0 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
-		z.Write(w.body) // a bytes.Buffer takes everything
-		z.Close()
+		_, _ = z.Write(w.body) // a bytes.Buffer takes everything
+		_ = z.Close()
 		w.body = b.Bytes()
 		w.header.Set("Content-Encoding", "gzip")
 	}

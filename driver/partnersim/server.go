@@ -102,7 +102,7 @@ func (s *Server) Start(ctx context.Context) (baseURL string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.http != nil {
-		ln.Close()
+		_ = ln.Close() // nobody has connected
 		return "", fmt.Errorf("partnersim: simulated partner %q was started or closed before", s.cfg.Name)
 	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}

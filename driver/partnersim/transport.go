@@ -3,6 +3,7 @@ package partnersim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -82,7 +83,7 @@ func (s *Server) handle(x *exchange, r *http.Request) (broken bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.leave(&x.admission)
-			if p != http.ErrAbortHandler {
+			if !aborted(p) {
 				panic(p)
 			}
 			broken = true
@@ -90,6 +91,12 @@ func (s *Server) handle(x *exchange, r *http.Request) (broken bool) {
 	}()
 	s.serve(x, r, false)
 	return false
+}
+
+// aborted says that a handler's panic was the one that breaks the connection.
+func aborted(p any) bool {
+	err, ok := p.(error)
+	return ok && errors.Is(err, http.ErrAbortHandler)
 }
 
 // received returns req as the server gets it, its body in memory and the client's closed.
@@ -105,6 +112,9 @@ func received(req *http.Request) (*http.Request, error) {
 	}
 	r := new(http.Request)
 	*r = *req
+	if r.Header = req.Header.Clone(); r.Header == nil {
+		r.Header = http.Header{}
+	}
 	r.URL = new(url.URL)
 	*r.URL = *req.URL
 	r.RequestURI = req.URL.RequestURI()
@@ -144,7 +154,6 @@ func (s *Server) wait(ctx context.Context, d time.Duration) error {
 
 // arriveLater lets a request arrive whose client has given up: it is counted and carried out, with a context that has ended.
 func (s *Server) arriveLater(x *exchange, r *http.Request, after time.Duration) {
-	r.Header = r.Header.Clone() // the client may use its own again
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -158,7 +167,7 @@ func (s *Server) arriveLater(x *exchange, r *http.Request, after time.Duration) 
 		delete(s.late, t)
 		s.mu.Unlock()
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			if p := recover(); p != nil && !aborted(p) {
 				panic(p)
 			}
 		}()

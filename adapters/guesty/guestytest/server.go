@@ -74,7 +74,6 @@ type Server struct {
 // NewServer returns a simulated account, or an error that names everything that is wrong with c.
 func NewServer(c Config) (*Server, error) {
 	var errs []error
-	records := 1
 	for _, n := range []struct {
 		name string
 		n    int
@@ -83,14 +82,14 @@ func NewServer(c Config) (*Server, error) {
 			errs = append(errs, fmt.Errorf("%s is %d, want 0 to %d", n.name, n.n, partnersim.MaxIndex))
 		}
 	}
-	if records = c.Listings * max(c.ReservationsPerListing, c.PhotosPerListing, 1); len(errs) == 0 && records > partnersim.MaxIndex {
+	if records := c.Listings * max(c.ReservationsPerListing, c.PhotosPerListing, 1); len(errs) == 0 && records > partnersim.MaxIndex {
 		errs = append(errs, fmt.Errorf("an account has at most %d records of a kind, not %d", partnersim.MaxIndex, records))
 	}
 	if c.Epoch.IsZero() {
 		c.Epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	}
 	if first := createdBase.AddDate(1, 0, 0); c.Epoch.Before(first) {
-		errs = append(errs, fmt.Errorf("Epoch is %v, want %v or later", c.Epoch, first))
+		errs = append(errs, fmt.Errorf("the field Epoch is %v, want %v or later", c.Epoch, first))
 	}
 	if c.Odd == 0 {
 		c.Odd = 7
