@@ -2,43 +2,67 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Limiter admits calls so that the partner never sees more of them than its tiers allow. It is safe for concurrent use.
-type Limiter struct{}
+// Limiter admits calls so that the partner never sees more of them than its tiers allow. It is safe for concurrent
+// use. Make it with [New].
+type Limiter struct {
+	o     Options
+	plan  *plan
+	quota Quota // nil: counted in this process
+	run   uint64
+	lease int64 // how much may be spent on one save; 0 without State
+
+	closed  atomic.Bool
+	last    atomic.Pointer[key] // the key made last: a limiter with one key needs no look-up
+	mu      sync.RWMutex        // guards the fields below; held before a key's mu, never after
+	keys    map[string]*key
+	scanned int64 // when all keys were last looked at for idle ones
+}
 
 // Options configures a [Limiter]; the zero Options count in memory, start as if nothing was spent, and wait as
 // long as the caller's context allows.
 type Options struct {
 	// Name identifies the limiter in errors, metrics and the State store, for example "guesty".
 	Name string
-	// Quota counts; nil: in memory.
+	// Quota counts, with the same tiers; nil: in memory.
 	Quota Quota
 	// Dialect reads the partner's counts from an answer's headers; nil: none are read. See [PerWindowHeaders].
 	Dialect Dialect
-	// State keeps what was spent across restarts of an in-memory limiter; nil: nothing is kept.
+	// State keeps what was spent across restarts of an in-memory limiter; nil: nothing is kept. It needs a Name. See the
+	// package comment for what it costs. Limiters of one Name must not be open on one store at the same time.
 	State StateStore
-	// ColdStart says how a key starts about which State knows nothing.
+	// ColdStart says how a key of an in-memory limiter starts about which State knows nothing.
 	ColdStart ColdStart
 	// MaxWait is the longest wait a call is held for; a longer one is refused at once. 0: bounded by the context
 	// alone; negative: never wait. retry.WithMaxWait takes precedence.
 	MaxWait time.Duration
 	// LostGrace is how long after it was given up a request without an answer may still arrive. 0 means 1 s.
 	LostGrace time.Duration
-	// MaxKeys bounds the number of keys held; 0 means 100,000. Idle keys are reclaimed.
+	// MaxKeys bounds the number of keys held; 0 means 100,000. Idle keys are reclaimed; when none is, a call for a
+	// new key is refused.
 	MaxKeys int
 	// OnWait, if set, is told of every wait and refusal. It is called without locks held.
 	OnWait func(ctx context.Context, w Wait)
+	// OnError, if set, is told what went wrong where no caller could be: a backend that could not settle, a State store that
+	// could not save while there is still room on the last save. It is called without locks held.
+	OnError func(key string, err error)
 }
 
 // Wait is what [Options.OnWait] is told: a call was held back, or refused.
 type Wait struct {
-	Key, Tier string
-	Waited    time.Duration
-	Refused   bool
-	At        time.Time // of a refusal: when to come back
+	Key, Tier string        // the tier that held it back longest
+	Waited    time.Duration // also before a refusal
+	Refused   bool          // because the wait did not fit; false also when the caller's context ended
+	At        time.Time     // of a refusal: when to come back
 }
 
 // ColdStart says how a key starts about which nothing is known.
@@ -51,27 +75,60 @@ const (
 	// SitOut waits one window of every tier, as if all had been spent the moment before.
 	SitOut
 	// Probe lets one call through and learns from its headers what is left; tiers on which the answer is
-	// silent are taken as Fresh. The probe itself may be one too many.
+	// silent are taken as Fresh. The probe itself may be one too many. It needs a Dialect.
 	Probe
 )
 
-// StateStore keeps what a limiter spent across restarts. Values are small. Implementations are safe for concurrent use.
-type StateStore interface {
-	// LoadLimit returns what was saved last under key, nil if nothing.
-	LoadLimit(ctx context.Context, key string) ([]byte, error)
-	// SaveLimit keeps state durably before it returns.
-	SaveLimit(ctx context.Context, key string, state []byte) error
-}
-
-// Dialect reads a partner's own counts from an answer. It is nil-safe, fast when the headers are absent, and never
-// panics on garbage.
+// Dialect reads a partner's own counts from an answer and appends them to obs. It is nil-safe, fast when the headers are absent, and never
+// panics on garbage. It keeps neither h nor obs.
 type Dialect func(h http.Header, now time.Time, obs []Observation) []Observation
 
-// PerWindowHeaders reads X-RateLimit-Limit-{Second,Minute,Hour,Day} and X-RateLimit-Remaining-….
-func PerWindowHeaders(h http.Header, now time.Time, obs []Observation) []Observation { panic("spike") }
-
 // New returns a Limiter, or an error that names everything that is wrong with tiers and options.
-func New(tiers Tiers, o Options) (*Limiter, error) { panic("spike") }
+func New(tiers Tiers, o Options) (*Limiter, error) {
+	var errs []error
+	bad := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("ratelimit: "+format, args...))
+		}
+	}
+	if err := tiers.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	tiers = slices.Clone(tiers)
+	bad(o.ColdStart <= Probe, "ColdStart is %d, want Fresh, SitOut or Probe", o.ColdStart)
+	bad(o.ColdStart != Probe || o.Dialect != nil, "ColdStart is Probe, but without a Dialect nothing can be learnt")
+	bad(o.LostGrace >= 0 && o.LostGrace <= maxPer, "LostGrace is %v, want 0 to %v", o.LostGrace, maxPer)
+	bad(o.MaxKeys >= 0, "MaxKeys is %d, want 0 or more", o.MaxKeys)
+	bad(o.State == nil || o.Name != "", "State needs a Name to keep what was spent under")
+	if o.Quota != nil {
+		bad(o.State == nil, "State is for a limiter in memory; the Quota keeps its own")
+		bad(o.ColdStart == Fresh, "ColdStart is for a limiter in memory; the Quota has its own")
+		bad(slices.Equal(o.Quota.Tiers(), tiers), "the Quota counts other tiers: %v, not %v", o.Quota.Tiers(), tiers)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if o.LostGrace == 0 {
+		o.LostGrace = time.Second
+	}
+	if o.MaxKeys == 0 {
+		o.MaxKeys = 100_000
+	}
+	l := &Limiter{o: o, plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: make(map[string]*key), scanned: math.MinInt64}
+	if o.State != nil {
+		l.run, l.lease = newRun(), l.plan.lease()
+	}
+	return l, nil
+}
+
+// now is the engine's time; cheaper than time.Now.
+func (l *Limiter) now() int64 { return int64(time.Since(l.plan.epoch)) }
+
+func (l *Limiter) report(key string, err error) {
+	if err != nil && l.o.OnError != nil {
+		l.o.OnError(key, err)
+	}
+}
 
 // Priority orders callers that wait for the same key. The zero value is Scheduled.
 type Priority int8
@@ -93,50 +150,141 @@ type Call struct {
 	Priority Priority
 }
 
+type callKey struct{}
+
 // WithCall says for which key, at which cost and priority the requests made with ctx are charged by [Limiter.Wrap].
-func WithCall(ctx context.Context, c Call) context.Context { panic("spike") }
+func WithCall(ctx context.Context, c Call) context.Context {
+	return context.WithValue(ctx, callKey{}, &c)
+}
 
 // CallFrom returns what [WithCall] said, the zero Call if nothing.
-func CallFrom(ctx context.Context) Call { panic("spike") }
-
-// Acquire waits until the call is admitted by every tier. It returns an error, a *retry.Error of class RateLimit that was
-// never sent and says in At when to come back, as soon as it is known that the wait would be longer than ctx's deadline, retry.WithMaxWait or
-// [Options.MaxWait] allow. When ctx ends while it waits, the error is of class Canceled and wraps context.Cause(ctx).
-// A cost above a tier's limit is refused with class Client.
-//
-// The caller must end the permit with Release, and say what it learned with Answered or Lost before.
-func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) { panic("spike") }
-
-// Ready returns the zero time if a call would be admitted now, else the earliest time worth asking again. It takes nothing.
-func (l *Limiter) Ready(ctx context.Context, c Call) time.Time { panic("spike") }
-
-// Park admits nothing for key before until, for everyone who shares the quota. The zero time lifts it.
-func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error { panic("spike") }
-
-// Usage returns the state of key.
-func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) { panic("spike") }
+func CallFrom(ctx context.Context) Call {
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return *c
+	}
+	return Call{}
+}
 
 // Tiers returns the tiers the limiter was made with.
-func (l *Limiter) Tiers() Tiers { panic("spike") }
+func (l *Limiter) Tiers() Tiers { return slices.Clone(l.plan.tiers) }
 
-// Close saves what was spent, exactly, to the State store. Calls after it are refused.
-func (l *Limiter) Close(ctx context.Context) error { panic("spike") }
+// Ready returns the zero time if a call would be admitted now, else the earliest time worth asking again. It takes nothing. When
+// nobody can date that, because a request in flight must end first, it is a moment from now. Of a key that was not used
+// yet it knows nothing, and says to go ahead.
+func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
+	cost := c.Cost
+	if cost == 0 {
+		cost = 1
+	}
+	if cost < 0 || cost > l.plan.maxCost {
+		return time.Time{} // Acquire says what is wrong with it
+	}
+	k := l.lookup(c.Key)
+	if l.quota != nil {
+		ahead := cost
+		if k != nil {
+			k.mu.Lock()
+			ahead += k.ahead(c.Priority)
+			k.mu.Unlock()
+		}
+		now := time.Now()
+		g, err := l.quota.Take(ctx, c.Key, 0, ahead, now)
+		switch {
+		case err != nil || g.OK:
+			return time.Time{} // Acquire says what is wrong with it
+		case g.At.IsZero():
+			return now.Add(soon)
+		}
+		return g.At
+	}
+	if k == nil {
+		return time.Time{}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.loaded {
+		return time.Time{}
+	}
+	now := l.now()
+	v := k.ask(cost, k.ahead(c.Priority), now)
+	switch {
+	case v.ok || v.over:
+		return time.Time{}
+	case v.open:
+		return l.plan.time(max(v.at, now+int64(soon)))
+	}
+	return l.plan.time(v.at)
+}
 
-// Wrap returns a RoundTripper that acquires a permit for each request (as [WithCall] says) before it goes
-// through next (nil: http.DefaultTransport), learns from the answer, and releases the permit when the body is closed. It parks the key
-// on a RateLimit verdict. Silent resends by http.Transport are prevented, for they would arrive uncounted.
-func (l *Limiter) Wrap(next http.RoundTripper) http.RoundTripper { panic("spike") }
+// Park admits nothing for key before until, for everyone who shares the quota; an earlier until than the one in force has no effect.
+// Callers that wait and cannot wait that long are refused at once. The zero time lifts it.
+func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error {
+	if !until.IsZero() {
+		now := time.Now()
+		until = now.Add(until.Sub(now)) // on the monotonic clock from here on
+	}
+	if l.quota != nil {
+		if err := l.quota.Park(ctx, key, until); err != nil {
+			return err
+		}
+		if k := l.lookup(key); k != nil {
+			k.mu.Lock()
+			if until.IsZero() {
+				k.signal()
+			} else {
+				k.evict(l.plan.ns(until))
+			}
+			k.mu.Unlock()
+		}
+		return nil
+	}
+	if until.IsZero() {
+		if k := l.lookup(key); k != nil {
+			k.mu.Lock()
+			k.parked = math.MinInt64
+			k.signal()
+			k.mu.Unlock()
+		}
+		return nil
+	}
+	for {
+		k, err := l.key(key)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		if gone := k.gone; !gone {
+			k.park(l.plan.ns(until))
+			k.evict(k.parked)
+			k.mu.Unlock()
+			return nil
+		}
+		k.mu.Unlock()
+	}
+}
 
-// Permit is an admitted call. It is a value: copies are the same permit. Its methods are safe for concurrent use and
-// each has an effect once; the zero Permit's do nothing.
-type Permit struct{}
-
-// Answered says that the answer's header was read at now: the partner has counted the request by then. status and
-// h are what it said; h may be nil.
-func (p Permit) Answered(now time.Time, status int, h http.Header) {}
-
-// Lost says that the request was sent but no answer came by now. It is charged as if it arrived LostGrace later.
-func (p Permit) Lost(now time.Time) {}
-
-// Release ends the permit: it frees the slot in flight, and refunds everything if neither Answered nor Lost was called.
-func (p Permit) Release() {}
+// Usage returns the state of key.
+func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
+	k := l.lookup(key)
+	var u Usage
+	if l.quota != nil {
+		var err error
+		if u, err = l.quota.Usage(ctx, key, time.Now()); err != nil {
+			return Usage{}, err
+		}
+	}
+	if k == nil {
+		if l.quota == nil {
+			fresh := newCounts(l.plan)
+			u = fresh.usage(l.now())
+		}
+		return u, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.quota == nil {
+		u = k.usage(l.now())
+	}
+	u.Waiting = k.waiting
+	return u, nil
+}

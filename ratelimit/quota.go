@@ -14,17 +14,27 @@ import (
 // partner can have counted the request. Implementations are safe for concurrent use, hold no lock during I/O, and
 // judge time by the now they are given or by a clock of their own that all processes share.
 type Quota interface {
+	// Tiers returns the tiers that are counted. The caller does not change them.
+	Tiers() Tiers
 	// Take admits the request in all tiers, or in none and says when to ask again. It does not wait. ahead is the
-	// cost of the callers that wait before this one and only moves the answer's At.
+	// cost of the callers that wait before this one: it is admitted only if there is room for theirs too. A cost of 0
+	// asks without taking anything, with ahead the cost asked about.
+	//
+	// A cost above a tier's limit is an error of class Client. Other errors say that the backend cannot tell; they
+	// are *retry.Error when it knows when to come back.
 	Take(ctx context.Context, key string, cost, ahead int64, now time.Time) (Grant, error)
-	// Settle says what became of an admitted request. Each part (arrival, release) has effect once; repeating it is harmless.
+	// Settle says what became of an admitted request. Each part (arrival, release) has effect once; repeating it is
+	// harmless, and so is a grant that is not known, or no longer. A backend that cannot reach its store takes care of it
+	// later and returns an error only to report that.
 	Settle(ctx context.Context, key string, g Grant, s Settlement) error
-	// Observe corrects the count by what the partner reported with an answer that was sent for at sentAt.
+	// Observe corrects the count by what the partner reported with an answer that was sent for at sentAt. Reports
+	// never make room beyond the tiers' own limits. Observations of windows that are no tier's are ignored, as are those
+	// sent for before the ones seen last.
 	Observe(ctx context.Context, key string, sentAt, now time.Time, obs []Observation) error
 	// Park admits nothing for the key before until; an earlier until than the one in force has no effect,
 	// the zero time lifts it.
 	Park(ctx context.Context, key string, until time.Time) error
-	// Usage returns the state of the key's tiers.
+	// Usage returns the state of the key's tiers; Waiting is left to the [Limiter].
 	Usage(ctx context.Context, key string, now time.Time) (Usage, error)
 }
 
@@ -32,8 +42,8 @@ type Quota interface {
 type Grant struct {
 	// OK says that the request is admitted.
 	OK bool
-	// At, of a refusal, is the earliest time worth asking again; the zero time: when a request in flight is
-	// released, which nobody can date.
+	// At, of a refusal, is the earliest time worth asking again; the zero time: when a request that this process has in
+	// flight is settled or released, which nobody can date.
 	At time.Time
 	// Tier, of a refusal, is the name of the tier that holds the request back longest; "parked" when the key is parked.
 	Tier string
@@ -54,7 +64,8 @@ type Settlement struct {
 
 // Observation is what a partner's answer says of one tier.
 type Observation struct {
-	// Per is the tier's window; it selects the tier.
+	// Per is the tier's window; it selects the tier. A [Dialect] gives the window as the partner names it, and the
+	// [Limiter] that of the tier, which is shorter when the tiers are scaled.
 	Per time.Duration
 	// Limit and Remaining are the partner's numbers; -1 where it did not say.
 	Limit, Remaining int64
@@ -74,5 +85,5 @@ type Usage struct {
 type TierUsage struct {
 	Tier  Tier
 	Limit int64 // in force now: the tier's, or less where the partner said less
-	Used  int64 // charged now, requests in flight included
+	Used  int64 // charged now, requests in flight included, and what others spent as far as the partner told
 }

@@ -15,10 +15,13 @@ import (
 
 // A quota shared by processes: each method is one script on the store, with the store's clock.
 type redisQuota struct {
-	eval func(ctx context.Context, script, key string, args ...any) ([]int64, error)
+	tiers ratelimit.Tiers
+	eval  func(ctx context.Context, script, key string, args ...any) ([]int64, error)
 }
 
 var _ ratelimit.Quota = redisQuota{}
+
+func (q redisQuota) Tiers() ratelimit.Tiers { return q.tiers }
 
 func (q redisQuota) Take(ctx context.Context, key string, cost, ahead int64, now time.Time) (ratelimit.Grant, error) {
 	r, err := q.eval(ctx, "take", key, cost, ahead)

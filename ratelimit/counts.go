@@ -1,0 +1,301 @@
+package ratelimit
+
+import "math"
+
+// counts is what is known of one key: the engine under every limiter in memory. It is not safe for concurrent use; times are the
+// engine's.
+type counts struct {
+	p        *plan
+	tiers    []tierCounts
+	now      int64 // the latest time seen
+	held     int64 // cost of requests in flight whose arrival is not known: charged in every tier, without end
+	inflight int64 // requests admitted and not released
+	parked   int64 // nothing is admitted before
+	// dated are charges for arrivals that are still to come at the latest (see Permit.Lost), by time; late is their cost.
+	dated []charge
+	late  int64
+	probe uint8
+
+	slots []slot
+	free  int32 // the first free slot, -1 for none
+}
+
+// slot is a request that was admitted. Its gen changes when the slot is freed, so that nothing is settled twice.
+type slot struct {
+	cost  int64
+	gen   uint32
+	next  int32 // free: the next free slot
+	state slotState
+}
+
+type slotState uint8
+
+const (
+	slotFree    slotState = iota
+	slotHeld              // not yet counted, as far as is known
+	slotProbe             // likewise, and the key waits for what its answer tells
+	slotCharged           // counted
+)
+
+// The states of counts.probe.
+const (
+	noProbe uint8 = iota
+	probeNeeded
+	probeOut
+)
+
+// What holds a call back, when it is no tier.
+const (
+	byPark  = -1
+	byProbe = -2
+)
+
+// verdict says whether a call was admitted, and if not when to ask again.
+type verdict struct {
+	ok   bool
+	open bool  // a request in flight must be settled or released first; at is the earliest thinkable
+	over bool  // the cost alone is above the limit in force
+	tier int   // index of the tier that holds the call back, byPark or byProbe
+	at   int64 // when to ask again
+}
+
+func newCounts(p *plan) counts {
+	c := counts{p: p, tiers: make([]tierCounts, len(p.specs)), free: -1, parked: math.MinInt64}
+	for i := range c.tiers {
+		c.tiers[i].init(&p.specs[i], p)
+	}
+	return c
+}
+
+// advance moves the clock on; it never goes back.
+func (c *counts) advance(now int64) {
+	c.now = max(c.now, now)
+	for len(c.dated) > 0 && c.dated[0].at <= c.now {
+		d := c.dated[0]
+		c.dated = c.dated[1:]
+		c.late -= d.cost
+		c.charge(d.at, d.cost)
+	}
+	if len(c.dated) == 0 {
+		c.dated = nil
+	}
+}
+
+func (c *counts) charge(at, cost int64) {
+	for i := range c.tiers {
+		c.tiers[i].charge(&c.p.specs[i], c.p, at, cost)
+	}
+}
+
+// ask says whether a call would be admitted that waits behind calls of the cost ahead.
+func (c *counts) ask(cost, ahead, now int64) verdict {
+	if now > c.now || len(c.dated) > 0 {
+		c.advance(now)
+	}
+	now = c.now
+	fits := now >= c.parked && c.probe != probeOut
+	busy := c.held + c.late
+	n := cost + ahead
+	for i := range c.tiers {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		t.expire(s, c.p, now)
+		room := t.free(s, c.p, now, busy, c.inflight)
+		if s.method == byFlight {
+			fits = fits && room >= 1+min(ahead, 1)
+		} else {
+			fits = fits && room >= n
+		}
+	}
+	if fits {
+		return verdict{ok: true}
+	}
+	return c.refuse(cost, ahead, busy)
+}
+
+func (c *counts) refuse(cost, ahead, busy int64) verdict {
+	v := verdict{at: c.now, tier: byPark}
+	n := cost + ahead
+	if c.probe == probeOut {
+		v.open, v.tier = true, byProbe
+	}
+	for i := range c.tiers {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		room := t.free(s, c.p, c.now, busy, c.inflight)
+		if s.method == byFlight && room >= 1+min(ahead, 1) || s.method != byFlight && room >= n {
+			continue
+		}
+		if s.method != byFlight && cost > t.limit {
+			return verdict{over: true, tier: i, at: c.now + s.per}
+		}
+		at, open := t.when(s, c.p, c.now, n, busy, c.inflight, c.dated)
+		if v.tier == byPark || open && !v.open || open == v.open && at > v.at {
+			v.tier = i
+		}
+		v.open = v.open || open
+		v.at = max(v.at, at)
+	}
+	if c.parked > v.at || v.tier == byPark {
+		v.tier, v.at = byPark, max(v.at, c.parked)
+	}
+	v.at = max(v.at, c.now+1)
+	return v
+}
+
+// take admits a call in all tiers or in none.
+func (c *counts) take(cost, ahead, now int64) (verdict, int32, uint32) {
+	v := c.ask(cost, ahead, now)
+	if !v.ok {
+		return v, 0, 0
+	}
+	i := c.free
+	if i < 0 {
+		i = int32(len(c.slots))
+		c.slots = append(c.slots, slot{gen: 1, next: -1})
+	}
+	s := &c.slots[i]
+	c.free = s.next
+	s.cost, s.state = cost, slotHeld
+	if c.probe == probeNeeded {
+		c.probe, s.state = probeOut, slotProbe
+	}
+	c.held += cost
+	c.inflight++
+	return v, i, s.gen
+}
+
+// slot returns an admitted request that is not released, nil if there is none.
+func (c *counts) slot(i int32, gen uint32) *slot {
+	if int(i) >= len(c.slots) || i < 0 {
+		return nil
+	}
+	if s := &c.slots[i]; s.gen == gen && s.state != slotFree {
+		return s
+	}
+	return nil
+}
+
+// arrive says that the partner has counted the request by at. It reports whether that was news. answered: the partner's
+// own counts, if it reports any, have been observed.
+func (c *counts) arrive(i int32, gen uint32, at, now int64, answered bool) bool {
+	s := c.slot(i, gen)
+	if s == nil || s.state == slotCharged {
+		return false
+	}
+	c.unhold(s, answered)
+	s.state = slotCharged
+	if at > now {
+		c.dated = insert(c.dated, charge{at, s.cost})
+		c.late += s.cost
+		return true
+	}
+	c.charge(at, s.cost)
+	return true
+}
+
+// release frees the slot, and refunds what was never said to have arrived. It reports whether that was news, and
+// whether it was a refund.
+func (c *counts) release(i int32, gen uint32) (news, refund bool) {
+	s := c.slot(i, gen)
+	if s == nil {
+		return false, false
+	}
+	if s.state != slotCharged {
+		refund = true
+		c.unhold(s, false)
+	}
+	c.inflight--
+	s.state, s.next = slotFree, c.free
+	if s.gen++; s.gen == 0 {
+		s.gen = 1
+	}
+	c.free = i
+	return true, refund
+}
+
+func (c *counts) unhold(s *slot, answered bool) {
+	c.held -= s.cost
+	if s.state == slotProbe {
+		c.probe = probeNeeded // another has to find out
+		if answered {
+			c.probe = noProbe
+		}
+	}
+}
+
+// observe corrects the counts by what the partner reported with the answer to a request sent at sentAt. It never admits
+// more than the tiers' own limits: a limit is cut, or restored up to the tier's own, and what others spend is taken off. An answer to
+// a request that was sent before the one observed last says nothing new.
+func (c *counts) observe(sentAt, now int64, obs []Observation) {
+	c.advance(now)
+	for i := range c.tiers {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		if s.method == byFlight {
+			continue
+		}
+		for _, o := range obs {
+			if int64(o.Per) != s.per || sentAt < t.seen {
+				continue
+			}
+			t.seen = sentAt
+			t.expire(s, c.p, c.now)
+			if o.Limit > 0 {
+				t.cut(s, c.p, c.now, o.Limit)
+			}
+			if o.Remaining >= 0 {
+				t.report(s, c.p, c.now, c.held+c.late, o.Remaining, o.Reset)
+			}
+		}
+	}
+}
+
+// park admits nothing before until; an earlier until than the one in force has no effect.
+func (c *counts) park(until int64) { c.parked = max(c.parked, until) }
+
+// sitOut admits nothing for a window of the tier, as if all had been spent at the time.
+func (t *tierCounts) sitOut(s *spec, at int64) {
+	switch s.method {
+	case byFlight:
+	case byBucket:
+		full := float64(s.limit) / float64(s.tier.Requests) * float64(s.per)
+		t.shut = max(t.shut, at+int64(min(math.Ceil(full), float64(maxPer))))
+	default:
+		t.shut = max(t.shut, at+s.per)
+	}
+}
+
+// idle reports that nothing is lost when the key is forgotten.
+func (c *counts) idle(now int64) bool {
+	c.advance(now)
+	if c.inflight > 0 || c.held > 0 || len(c.dated) > 0 || c.parked > c.now || c.probe == probeOut {
+		return false
+	}
+	for i := range c.tiers {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		t.expire(s, c.p, c.now)
+		if t.spent(s, c.p, c.now) > 0 || t.foreign > 0 || t.shut > c.now {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *counts) usage(now int64) Usage {
+	c.advance(now)
+	u := Usage{Tiers: make([]TierUsage, len(c.tiers)), InFlight: c.inflight}
+	for i := range c.tiers {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		t.expire(s, c.p, c.now)
+		used := c.inflight
+		if s.method != byFlight {
+			used = t.spent(s, c.p, c.now) + t.foreign + c.held + c.late
+			if t.shut > c.now {
+				used = max(used, t.limit)
+			}
+		}
+		u.Tiers[i] = TierUsage{Tier: s.tier, Limit: t.limit, Used: used}
+	}
+	if c.parked > c.now {
+		u.ParkedUntil = c.p.time(c.parked)
+	}
+	return u
+}

@@ -1,0 +1,210 @@
+package ratelimit
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+// looked is how many other keys are looked at when one is added.
+const looked = 16
+
+// soon is when to ask again if nobody can say.
+const soon = 100 * time.Millisecond
+
+// key is what a limiter holds of one key: the counts, unless a Quota has them, and the callers that wait.
+type key struct {
+	name string
+
+	mu sync.Mutex // guards the fields below
+	counts
+	gone   bool // reclaimed, or the limiter is closed
+	loaded bool // what State knew has been restored
+
+	// With a State store: left is what may still be spent on the last save, since what was spent after the
+	// one that is being made was begun. busy is set while somebody reads or writes the store, without mu.
+	left, since int64
+	busy        bool
+	retryAt     int64 // after a save that failed
+
+	first, end *waiter // in line, by priority
+	waiting    int
+}
+
+func (l *Limiter) lookup(name string) *key {
+	if k := l.last.Load(); k != nil && k.name == name {
+		return k
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.keys[name]
+}
+
+// key returns the key, and makes it if there is none. It may be gone by the time it is locked.
+func (l *Limiter) key(name string) (*key, error) {
+	if l.closed.Load() {
+		return nil, l.unavailable(ErrClosed)
+	}
+	if k := l.lookup(name); k != nil {
+		return k, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed.Load() {
+		return nil, l.unavailable(ErrClosed)
+	}
+	if k := l.keys[name]; k != nil {
+		return k, nil
+	}
+	now := l.now()
+	if len(l.keys) >= l.o.MaxKeys || l.o.State == nil {
+		l.reclaim(now, looked)
+	}
+	if len(l.keys) >= l.o.MaxKeys && now-l.scanned >= int64(time.Second) {
+		l.scanned = now
+		l.reclaim(now, len(l.keys))
+	}
+	if len(l.keys) >= l.o.MaxKeys {
+		return nil, &retry.Error{
+			Verdict: retry.Verdict{Class: retry.RateLimit, Scope: retry.Partner, Sent: retry.Never, At: l.plan.time(now).Add(time.Second)},
+			Err:     &limited{name: l.o.Name, why: "more keys are in use than MaxKeys"},
+		}
+	}
+	k := &key{name: name, loaded: l.o.State == nil, left: math.MaxInt64}
+	if l.quota == nil {
+		k.counts = newCounts(l.plan)
+		if k.loaded {
+			l.coldStart(k, now)
+		}
+	}
+	if l.o.State != nil {
+		k.left = 0
+	}
+	l.keys[name] = k
+	l.last.Store(k)
+	return k, nil
+}
+
+// coldStart puts a key into the state in which one begins of which nothing is known.
+func (l *Limiter) coldStart(k *key, now int64) {
+	switch l.o.ColdStart {
+	case SitOut:
+		for i := range k.tiers {
+			k.tiers[i].sitOut(&l.plan.specs[i], now)
+		}
+	case Probe:
+		k.probe = probeNeeded
+	}
+}
+
+// reclaim looks at some keys, from a random place on, and forgets the idle ones.
+func (l *Limiter) reclaim(now int64, most int) {
+	for name, k := range l.keys {
+		k.mu.Lock()
+		if k.waiting == 0 && !k.busy && (l.quota != nil || k.idle(now)) {
+			k.gone = true
+			delete(l.keys, name)
+			l.last.CompareAndSwap(k, nil)
+		}
+		k.mu.Unlock()
+		if most--; most <= 0 {
+			return
+		}
+	}
+}
+
+// waiter is a caller in line.
+type waiter struct {
+	next, prev *waiter
+	cost       int64
+	priority   Priority
+	limit      int64         // when it must have been admitted; math.MaxInt64 for no limit
+	wake       chan struct{} // holds one
+	open       bool          // waits for a request in flight
+	out        error         // set when it was taken out of line: refused
+	at         int64         // of such a refusal
+}
+
+func (k *key) push(w *waiter) {
+	after := k.end
+	for after != nil && after.priority < w.priority {
+		after = after.prev
+	}
+	w.prev = after
+	if after == nil {
+		w.next, k.first = k.first, w
+	} else {
+		w.next, after.next = after.next, w
+	}
+	if w.next == nil {
+		k.end = w
+	} else {
+		w.next.prev = w
+	}
+	k.waiting++
+}
+
+// remove takes w out of line and tells whoever comes first then.
+func (k *key) remove(w *waiter) {
+	head := k.first == w
+	if w.prev == nil {
+		k.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		k.end = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.next, w.prev = nil, nil
+	k.waiting--
+	if head {
+		k.signal()
+	}
+}
+
+// signal has the first in line ask again.
+func (k *key) signal() {
+	if k.first != nil {
+		k.first.poke()
+	}
+}
+
+func (w *waiter) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ahead is the cost of those in line before a newcomer.
+func (k *key) ahead(p Priority) (cost int64) {
+	for w := k.first; w != nil && w.priority >= p; w = w.next {
+		cost += w.cost
+	}
+	return cost
+}
+
+// before is the cost of those in line before w.
+func (k *key) before(w *waiter) (cost int64) {
+	for w = w.prev; w != nil; w = w.prev {
+		cost += w.cost
+	}
+	return cost
+}
+
+// evict refuses those in line that cannot wait until then.
+func (k *key) evict(until int64) {
+	for w := k.first; w != nil; {
+		next := w.next
+		if w.limit < until {
+			w.out, w.at = errParked, until
+			k.remove(w)
+			w.poke()
+		}
+		w = next
+	}
+}

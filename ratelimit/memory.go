@@ -1,0 +1,131 @@
+package ratelimit
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// Memory is a [Quota] in this process's memory. A [Limiter] without a Quota counts the same way with less ado; Memory is for tests of
+// code that takes a Quota, and shows what a backend has to do.
+type Memory struct {
+	plan *plan
+
+	mu   sync.Mutex // guards the fields below, and what keys holds
+	keys map[string]*counts
+}
+
+// NewMemory returns a Memory, or an error that names everything that is wrong with tiers. Keys that are idle are forgotten.
+func NewMemory(tiers Tiers) (*Memory, error) {
+	if err := tiers.Validate(); err != nil {
+		return nil, err
+	}
+	return &Memory{plan: newPlan(tiers, time.Now()), keys: make(map[string]*counts)}, nil
+}
+
+// key returns the counts of a key; mu is held.
+func (m *Memory) key(name string, now int64) *counts {
+	c := m.keys[name]
+	if c == nil {
+		n := 0
+		for other, oc := range m.keys { // from a random place on
+			if oc.idle(now) {
+				delete(m.keys, other)
+			}
+			if n++; n == looked {
+				break
+			}
+		}
+		fresh := newCounts(m.plan)
+		c = &fresh
+		m.keys[name] = c
+	}
+	return c
+}
+
+// Tiers implements [Quota].
+func (m *Memory) Tiers() Tiers { return m.plan.tiers }
+
+// Take implements [Quota].
+func (m *Memory) Take(_ context.Context, key string, cost, ahead int64, now time.Time) (Grant, error) {
+	if cost != 0 {
+		if err := m.plan.checkCost(cost); err != nil {
+			return Grant{}, err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.key(key, m.plan.ns(now))
+	var v verdict
+	g := Grant{Cost: cost}
+	if cost == 0 {
+		v = c.ask(0, ahead, m.plan.ns(now))
+	} else {
+		var slot int32
+		v, slot, g.Gen = c.take(cost, ahead, m.plan.ns(now))
+		g.Slot = uint32(slot)
+	}
+	g.OK = v.ok
+	if !v.ok {
+		if v.over {
+			return Grant{}, m.plan.overCost(v.tier, cost)
+		}
+		g.Tier = m.plan.reason(v.tier)
+		if !v.open {
+			g.At = now.Add(time.Duration(v.at - m.plan.ns(now)))
+		}
+	}
+	return g, nil
+}
+
+// Settle implements [Quota].
+func (m *Memory) Settle(_ context.Context, key string, g Grant, s Settlement) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.keys[key]
+	if c == nil {
+		return nil
+	}
+	if !s.Arrived.IsZero() {
+		c.arrive(int32(g.Slot), g.Gen, m.plan.ns(s.Arrived), m.plan.ns(s.Now), true)
+	}
+	if s.Release {
+		c.release(int32(g.Slot), g.Gen)
+	}
+	return nil
+}
+
+// Observe implements [Quota].
+func (m *Memory) Observe(_ context.Context, key string, sentAt, now time.Time, obs []Observation) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.key(key, m.plan.ns(now)).observe(m.plan.ns(sentAt), m.plan.ns(now), obs)
+	return nil
+}
+
+// Park implements [Quota].
+func (m *Memory) Park(_ context.Context, key string, until time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if until.IsZero() {
+		if c := m.keys[key]; c != nil {
+			c.parked = math.MinInt64
+		}
+		return nil
+	}
+	m.key(key, math.MinInt64).park(m.plan.ns(until))
+	return nil
+}
+
+// Usage implements [Quota].
+func (m *Memory) Usage(_ context.Context, key string, now time.Time) (Usage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.keys[key]
+	if c == nil {
+		fresh := newCounts(m.plan)
+		c = &fresh
+	}
+	return c.usage(m.plan.ns(now)), nil
+}

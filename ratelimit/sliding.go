@@ -1,0 +1,162 @@
+package ratelimit
+
+import "slices"
+
+// Times in this package's engine are nanoseconds since the plan's epoch, on the monotonic clock.
+
+// charge is cost counted by the partner at a time.
+type charge struct {
+	at, cost int64
+}
+
+// slidingLog is the exact record of a window: every charge, oldest first. Its buffer grows with what is spent.
+type slidingLog struct {
+	buf  []charge // a ring; its length is a power of two
+	head int
+	n    int
+}
+
+// exactLimit is the largest limit counted by a log; a larger one is counted by a ring.
+const exactLimit = 256
+
+func (l *slidingLog) entry(i int) *charge { return &l.buf[(l.head+i)&(len(l.buf)-1)] }
+
+// expire drops what has left the window and returns its cost.
+func (l *slidingLog) expire(now, per int64) (freed int64) {
+	for l.n > 0 && l.buf[l.head].at+per <= now {
+		freed += l.buf[l.head].cost
+		l.head = (l.head + 1) & (len(l.buf) - 1)
+		l.n--
+	}
+	return freed
+}
+
+// add puts a charge in its place. Charges come nearly in order.
+func (l *slidingLog) add(at, cost int64) {
+	if l.n == len(l.buf) {
+		if l.n >= 2*exactLimit {
+			l.merge()
+		} else {
+			l.grow()
+		}
+	}
+	i := l.n
+	for ; i > 0 && l.entry(i-1).at > at; i-- {
+		*l.entry(i) = *l.entry(i - 1)
+	}
+	*l.entry(i) = charge{at, cost}
+	l.n++
+}
+
+func (l *slidingLog) grow() {
+	buf := make([]charge, max(8, 2*len(l.buf)))
+	for i := range l.n {
+		buf[i] = *l.entry(i)
+	}
+	l.buf, l.head = buf, 0
+}
+
+// merge counts the oldest charge as if it were as late as the second oldest. It keeps a log bounded whose limit was
+// exceeded by what the partner reported.
+func (l *slidingLog) merge() {
+	l.entry(1).cost += l.entry(0).cost
+	l.head = (l.head + 1) & (len(l.buf) - 1)
+	l.n--
+}
+
+// freed returns when need of the cost has left the window. It reports how much is missing if all of it is not enough.
+func (l *slidingLog) freed(need, per int64) (at, missing int64) {
+	for i := 0; i < l.n && need > 0; i++ {
+		e := l.entry(i)
+		need -= e.cost
+		at = e.at + per
+	}
+	return at, max(need, 0)
+}
+
+// ringSize is the number of sub-windows that a window is cut into, and the one that is being filled.
+const ringSize = 64 + 1
+
+// slidingRing counts a window in sub-windows, each charged until its end has left the window: never too little, and
+// too much by at most one sub-window.
+type slidingRing struct {
+	counts []int64 // nil until something is counted
+	cur    int     // the sub-window that is being filled
+	start  int64   // when it began
+	sub    int64   // length of a sub-window
+}
+
+// expire moves on to the sub-window of now and returns the cost of those that have left.
+func (r *slidingRing) expire(now int64) (freed int64) {
+	if now-r.start < r.sub {
+		return 0
+	}
+	steps := (now - r.start) / r.sub
+	r.start += steps * r.sub
+	if r.counts == nil {
+		return 0
+	}
+	for range min(steps, ringSize) {
+		if r.cur++; r.cur == ringSize {
+			r.cur = 0
+		}
+		freed += r.counts[r.cur]
+		r.counts[r.cur] = 0
+	}
+	return freed
+}
+
+// add counts a charge and reports whether it is still in the window. at is not later than the sub-window being filled.
+func (r *slidingRing) add(at, cost int64) bool {
+	i := r.cur
+	if at < r.start {
+		age := (r.start - at + r.sub - 1) / r.sub
+		if age >= ringSize {
+			return false
+		}
+		if i -= int(age); i < 0 {
+			i += ringSize
+		}
+	}
+	if r.counts == nil {
+		r.counts = make([]int64, ringSize)
+	}
+	r.counts[i] += cost
+	return true
+}
+
+// each calls f for every sub-window that holds something, oldest first, with the time at which its charges are counted at the
+// latest, until f returns false.
+func (r *slidingRing) each(f func(last, cost int64) bool) {
+	if r.counts == nil {
+		return
+	}
+	for age := ringSize - 1; age >= 0; age-- {
+		i := r.cur - age
+		if i < 0 {
+			i += ringSize
+		}
+		if n := r.counts[i]; n != 0 && !f(r.start-int64(age-1)*r.sub-1, n) {
+			return
+		}
+	}
+}
+
+// freed is slidingLog's.
+func (r *slidingRing) freed(need int64) (at, missing int64) {
+	r.each(func(last, cost int64) bool {
+		need -= cost
+		at = last + 1 + (ringSize-1)*r.sub
+		return need > 0
+	})
+	return at, max(need, 0)
+}
+
+// insert keeps charges ordered by time.
+func insert(cs []charge, c charge) []charge {
+	i := len(cs)
+	for i > 0 && cs[i-1].at > c.at {
+		i--
+	}
+	return slices.Insert(cs, i, c)
+}
