@@ -1,11 +1,14 @@
 package driver
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -19,69 +22,163 @@ import (
 
 // Errors of this package, to be tested with errors.Is.
 var (
-	// ErrNotFound: there is no such integration, partner or record.
+	// ErrNotFound: there is no such integration, partner or record. An answer of 404 or 410 wraps it.
 	ErrNotFound = errors.New("driver: not found")
 	// ErrTooLarge: an answer's body is larger than the client accepts.
 	ErrTooLarge = errors.New("driver: body too large")
 	// ErrUndecodable: an answer's body is not what was expected.
 	ErrUndecodable = errors.New("driver: body cannot be decoded")
+	// ErrEmpty: an answer has no body where one was expected. It comes with ErrUndecodable.
+	ErrEmpty = errors.New("driver: empty body")
 )
 
 // ClientConfig configures a [Client]. Partner and BaseURL are required; every other part may be left out.
 type ClientConfig struct {
 	Partner     string // in errors, logs and metrics
-	Integration string // likewise
-	// BaseURL is put before every path; https, or http on loopback.
+	Integration string // in errors, logs and spans
+	// BaseURL is put before every path; https, or http on loopback. It has no query and no user information.
 	BaseURL    string
 	Credential auth.Credential
 	// Limiter admits calls under LimitKey.
 	Limiter  *ratelimit.Limiter
 	LimitKey string
-	// Breaker is asked under BreakerKey; "" means Integration.
+	// Breaker is asked under BreakerKey; "" means Integration. Its own Key function is not used.
 	Breaker    *breaker.Breaker
 	BreakerKey string
-	// Gate, if set, is asked before anything else whether the partner as a whole is worth calling; it returns a *retry.Error when not.
+	// Gate, if set, is asked before anything else whether the partner as a whole is worth calling; it returns a *retry.Error when
+	// not. It must be cheap and safe for concurrent use.
 	Gate func() error
 	// Retry is the policy; its Classifiers are the partner's dialect for every layer.
 	Retry retry.Policy
 	// Transport is the base; nil: a clone of http.DefaultTransport's settings, shared by the process.
 	Transport http.RoundTripper
-	// AttemptTimeout bounds one attempt from when it is sent; 0 means 60 s.
+	// AttemptTimeout bounds one attempt from when it is sent until its body is read; 0 means 60 s.
 	AttemptTimeout time.Duration
 	// MaxBody bounds an answer's body in bytes, decompressed; 0 means 32 MiB.
 	MaxBody int64
-	// Header is put on every request.
+	// Header is put on every request, unless the call has the same one. User-Agent and Accept have defaults.
 	Header http.Header
-	// RequestID names the response headers that carry the partner's request id.
+	// RequestID names the response headers that carry the partner's request id; nil means X-Request-Id.
 	RequestID []string
-	// Explain takes the partner's own code and message from an error's body, of which it sees at most 4 KiB. It must return nothing
-	// that can hold personal data. Nil: nothing is taken.
+	// Explain takes the partner's own code and message from an error's body, of which it sees at most 4 KiB, in UTF-8. It must
+	// return nothing that can hold personal data. Nil: nothing is taken.
 	Explain   func(status int, body []byte) (code, message string)
 	Telemetry Telemetry
+
+	gate *gate // of the partner as a whole, from a registry
 }
 
-// Telemetry is where a client reports to. Zero fields report nowhere.
+// Telemetry is where a client reports to; docs/telemetry.md has the names. Zero fields report nowhere, and cost nothing.
 type Telemetry struct {
 	Logger *slog.Logger
 	Tracer trace.TracerProvider
 	Meter  metric.MeterProvider
 }
 
-// Client is the way of one call; see the package comment for its layers. It is safe for concurrent use.
-type Client struct{}
+// Client is the way of one call; see the package comment for its layers. It is safe for concurrent use. Make it with
+// [NewClient].
+type Client struct {
+	c         ClientConfig
+	base      *url.URL
+	basePath  string // escaped, without a slash at its end
+	header    http.Header
+	chain     http.RoundTripper
+	telemetry *telemetry // nil: nothing is reported
+}
+
+const (
+	defaultAttempt = time.Minute
+	defaultMaxBody = 32 << 20
+)
 
 // NewClient returns an error that names everything that is wrong with c.
-func NewClient(c ClientConfig) (*Client, error) { panic("spike") }
+func NewClient(c ClientConfig) (*Client, error) {
+	var errs []error
+	bad := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("driver: ClientConfig."+format, args...))
+		}
+	}
+	bad(validName(c.Partner), "Partner is %q, want letters, digits, '.', '_' and '-'", c.Partner)
+	base, err := parseBase(c.BaseURL)
+	bad(err == nil, "BaseURL %w", err)
+	bad(c.AttemptTimeout >= 0, "AttemptTimeout is negative")
+	bad(c.MaxBody >= 0, "MaxBody is negative")
+	bad(c.Limiter != nil || c.LimitKey == "", "LimitKey is set without a Limiter")
+	bad(c.Breaker != nil || c.BreakerKey == "", "BreakerKey is set without a Breaker")
+	bad(c.Breaker == nil || c.BreakerKey != "" || c.Integration != "", "Breaker has no key: neither BreakerKey nor Integration is set")
+	for name, values := range c.Header {
+		bad(validHeader(name, values), "Header has a name or value that HTTP does not allow at %q", name)
+	}
+	t, err := newTelemetry(c.Telemetry)
+	bad(err == nil, "Telemetry: %w", err)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if c.AttemptTimeout == 0 {
+		c.AttemptTimeout = defaultAttempt
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = defaultMaxBody
+	}
+	if c.BreakerKey == "" {
+		c.BreakerKey = c.Integration
+	}
+	if c.RequestID == nil {
+		c.RequestID = []string{"X-Request-Id"}
+	}
+	if c.Transport == nil {
+		c.Transport = sharedTransport()
+	}
+	cl := &Client{c: c, base: base, basePath: strings.TrimRight(base.EscapedPath(), "/"), telemetry: t}
+	cl.header = http.Header{"Accept": {"application/json"}, "User-Agent": {"integrationkit"}}
+	for name, values := range c.Header {
+		cl.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	// Outermost last.
+	chain := retry.AttemptTimeout(c.AttemptTimeout).Wrap(c.Transport)
+	chain = &wire{cl, chain}
+	if c.Limiter != nil {
+		chain = c.Limiter.Wrap(chain)
+	}
+	if c.Credential != nil {
+		chain = c.Credential.Wrap(chain)
+	}
+	chain = &attempt{cl, chain}
+	cl.chain = c.Retry.Wrap(chain)
+	return cl, nil
+}
+
+// sharedTransport has no default transport's connections: what other code does to those must not reach ours.
+var sharedTransport = sync.OnceValue(func() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
+	} else {
+		t = t.Clone()
+	}
+	t.MaxIdleConnsPerHost = 16
+	return t
+})
+
+// validName reports whether s can be a metric's attribute: short, and of few characters.
+func validName(s string) bool {
+	return s != "" && len(s) <= 100 && strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-')
+	}) < 0
+}
 
 // Call is one call.
 type Call struct {
-	// Op names the operation in errors, logs, metrics and spans: "listings.list". It holds no id. Required.
+	// Op names the operation in errors, logs, metrics and spans: "listings.list". Letters, digits, '.', '_' and '-'; it holds no
+	// id. Required.
 	Op string
 	// Method: "" means GET.
 	Method string
 	// Path is put after the base URL; make it with [Path] when it holds ids. An absolute URL is accepted when it is within the base
 	// URL's origin (a next link).
-	Path   string
+	Path string
+	// Query is added to what Path has after a "?".
 	Query  url.Values
 	Header http.Header
 	// Body: nil; url.Values (sent as a form); []byte with a Content-Type in Header; anything else is sent as JSON.
@@ -96,33 +193,13 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	// Sent is when the last attempt was sent.
+	// RequestID is the partner's.
+	RequestID string
+	// Sent is when the last request was sent.
 	Sent time.Time
-	// Attempts and Waits tell why it took so long.
+	// Attempts is how many requests it took, and Waits tells where the time went.
 	Attempts int
 	Waits    retry.Waits
-}
-
-// Do makes a call and reads the answer. Every error is a *retry.Error with partner, operation and integration filled in. Anything but a 2xx
-// (or what the partner's classifiers take as success) is an error. Redirects are followed for GET within the origin only.
-func (c *Client) Do(ctx context.Context, call Call) (*Response, error) { panic("spike") }
-
-// Ready returns nil if a call of op could go out now, else a *retry.Error with At: asked before work starts, so that no
-// worker waits inside it. It takes nothing.
-func (c *Client) Ready(ctx context.Context, op string) error { panic("spike") }
-
-// Send makes a call and decodes the answer into T: XML when the answer's media type says so, else JSON. T may be
-// json.RawMessage, []byte or *Response. An empty body is an error unless T is one of these.
-func Send[T any](ctx context.Context, c *Client, call Call) (T, error) { panic("spike") }
-
-// Get is Send with method GET.
-func Get[T any](ctx context.Context, c *Client, op, path string, query url.Values) (T, error) {
-	return Send[T](ctx, c, Call{Op: op, Path: path, Query: query})
-}
-
-// Post is Send with method POST. Whether it may be repeated is said by retry.WithIdempotencyKey.
-func Post[T any](ctx context.Context, c *Client, op, path string, body any) (T, error) {
-	return Send[T](ctx, c, Call{Op: op, Method: http.MethodPost, Path: path, Body: body})
 }
 
 // XML is a body to be sent as XML.

@@ -1,0 +1,97 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/integrationkit/integrationkit/breaker"
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+// gate is the circuit of a partner as a whole: it opens when most calls fail, and only on faults that two or more integrations see
+// within the window, so that no integration can close it for the others. The nil gate is always open to calls.
+type gate struct {
+	b      *breaker.Breaker // one circuit, under ""
+	window time.Duration
+	err    error
+
+	mu     sync.Mutex // guards the fields below
+	faulty map[string]time.Time
+}
+
+func newGate(partner string, c breaker.Config) (*gate, error) {
+	g := &gate{
+		window: c.Window,
+		err:    fmt.Errorf("driver: calls of several integrations to %s fail: %w", partner, breaker.ErrOpen),
+		faulty: map[string]time.Time{},
+	}
+	if g.window == 0 {
+		g.window = time.Minute
+	}
+	var err error
+	g.b, err = breaker.New(c)
+	return g, err
+}
+
+// ready returns an error with the time to come back at while the gate is closed to calls.
+func (g *gate) ready() error {
+	if g == nil {
+		return nil
+	}
+	if at := g.b.Ready(""); !at.IsZero() {
+		return g.refusal(at)
+	}
+	return nil
+}
+
+func (g *gate) refusal(at time.Time) error {
+	return &retry.Error{Verdict: retry.Verdict{Class: retry.Unavailable, Scope: retry.Partner, At: at, Sent: retry.Never}, Err: g.err}
+}
+
+// allow asks to make one call.
+func (g *gate) allow() (breaker.Call, error) {
+	if g == nil {
+		return breaker.Call{}, nil
+	}
+	call, err := g.b.Allow("")
+	if err == nil {
+		return call, nil
+	}
+	return call, g.refusal(retry.At(err))
+}
+
+// done tells how a call of the integration ended.
+func (g *gate) done(call *breaker.Call, integration string, v retry.Verdict) {
+	if g == nil {
+		return
+	}
+	if v.Fault && v.Class == retry.Transient {
+		if seen := g.note(integration, time.Now()); seen < 2 {
+			if state, _ := g.b.State(""); state == breaker.Closed {
+				v = retry.Verdict{Class: retry.Canceled} // counts neither way
+			}
+		}
+	} else if v.Class == retry.OK {
+		g.mu.Lock()
+		delete(g.faulty, integration)
+		g.mu.Unlock()
+	}
+	call.Done(v)
+}
+
+// note notes a fault, and returns how many integrations have seen one within the window, and none of them a success since.
+func (g *gate) note(integration string, now time.Time) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faulty[integration] = now
+	for id, at := range g.faulty {
+		if now.Sub(at) > g.window {
+			delete(g.faulty, id)
+		}
+	}
+	return len(g.faulty)
+}
+
+var errClosed = errors.New("driver: the registry is closed")
