@@ -55,11 +55,7 @@ func (g *gate) allow() (breaker.Call, error) {
 	if g == nil {
 		return breaker.Call{}, nil
 	}
-	call, err := g.b.Allow("")
-	if err == nil {
-		return call, nil
-	}
-	return call, g.refusal(retry.At(err))
+	return g.b.Allow("")
 }
 
 // done tells how a call of the integration ended.

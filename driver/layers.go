@@ -255,7 +255,7 @@ func (l *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	s := stateOf(req.Context())
 	whole, err := l.c.c.gate.allow()
 	if err != nil {
-		return nil, refuse(req, err)
+		return nil, refuse(req, l.c.c.gate.refusal(retry.At(err)))
 	}
 	// After a panic below nothing is known of the partner; after the Done at the end this does nothing.
 	defer whole.Done(retry.Verdict{Class: retry.Canceled})
