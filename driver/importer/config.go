@@ -56,8 +56,8 @@ type Config struct {
 	// OnProgress is told how far the run is after each transaction. It is called without locks held.
 	OnProgress func(Progress)
 	// MaxDeleteFraction guards against mass deletion: a pass that would delete more than this part of the live records
-	// deletes none and says so. Up to 10 records may always go, unless the partner listed nothing at all. 0 means 0.2, 1 or more
-	// removes the guard, negative never deletes.
+	// deletes none and says so. (Of media, which are compared while they are listed, none from the group on that would.) Up to 10 records may
+	// always go, unless the partner listed nothing at all. 0 means 0.2, 1 or more removes the guard, negative never deletes.
 	MaxDeleteFraction float64
 	// Parallel is how many resources' media are read at a time; 0 means 4.
 	Parallel int
@@ -117,6 +117,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Store == nil {
 		bad("Config.Store is nil")
+	}
+	if c.Driver != nil && c.Integration.Partner != "" && c.Integration.Partner != c.Driver.Info().Partner {
+		bad("Config.Integration is of %q, the driver of %q", c.Integration.Partner, c.Driver.Info().Partner)
+	}
+	if !storable(c.Integration.ID) {
+		bad("Config.Integration's ID cannot be stored: it is too long, not UTF-8, or holds NUL")
 	}
 	if c.Mode > Incremental {
 		bad("Config.Mode %d is unknown", c.Mode)

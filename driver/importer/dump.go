@@ -7,9 +7,10 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// DumpRecord, DumpRejection and DumpEvent return a line of JSON each with what two stores that were brought to the same state have in common: no
-// run ids, no times of fetching, no generations. A dump of a store is the lines of its records by integration, kind and id (compared bytewise), those of its
-// rejections by integration, kind and key, and those of its events by integration, kind, id and version, with erased records left out.
+// DumpRecord, DumpRejection and DumpEvent return a line of JSON each with what two stores that were brought to the same
+// state have in common: no run ids, no times of fetching, no generations. A dump of a store is the lines of its records by
+// integration, kind and id (compared bytewise), erased ones left out; then those of its rejections by integration, kind
+// and key; then those of its events by integration, kind, id, version and seq.
 func DumpRecord(s Stored) []byte {
 	return line(struct {
 		Integration string          `json:"integration"`
@@ -23,7 +24,10 @@ func DumpRecord(s Stored) []byte {
 		Hash        string          `json:"hash"`
 		RawHash     string          `json:"raw_hash,omitempty"`
 		Document    json.RawMessage `json:"document"`
-	}{s.Integration, s.Kind, s.ID, s.Parent, s.Version, !s.DeletedAt.IsZero(), s.UpdatedAt, s.AdapterVersion, s.Hash, s.RawHash, s.Document})
+	}{
+		s.Integration, s.Kind, s.ID, s.Parent, s.Version, !s.DeletedAt.IsZero(), s.UpdatedAt, s.AdapterVersion, s.Hash,
+		s.RawHash, s.Document,
+	})
 }
 
 // DumpRejection is described at [DumpRecord].

@@ -50,12 +50,14 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 		ke := KindEstimate{Kind: kind, Items: -1, PageSize: -1, Calls: -1}
 		switch kind {
 		case driver.KindResource:
-			err = first(cfg.Driver.(driver.ResourceLister).Resources(ctx, q), &ke)
+			err = first(func() pagination.Pages[driver.Resource] { return cfg.Driver.(driver.ResourceLister).Resources(ctx, q) }, &ke)
 			if whole {
 				resources = ke.Items
 			}
 		case driver.KindTransaction:
-			err = first(cfg.Driver.(driver.TransactionLister).Transactions(ctx, q), &ke)
+			err = first(func() pagination.Pages[driver.Transaction] {
+				return cfg.Driver.(driver.TransactionLister).Transactions(ctx, q)
+			}, &ke)
 		case driver.KindMedia:
 			ke.Items = resources
 			if resources < 0 || !whole {
@@ -76,7 +78,7 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 			latency = max(latency, time.Since(began))
 			e.Duration += time.Duration(ke.Calls) * latency
 		} else {
-			e.Duration += time.Duration(ke.Calls/cfg.Parallel) * latency
+			e.Duration += time.Duration((ke.Calls+cfg.Parallel-1)/cfg.Parallel) * latency
 		}
 	}
 	if e.Calls < 0 {
@@ -109,12 +111,15 @@ func (k *kindRun) since(cp *Checkpoint) time.Time {
 	if k.Mode != Incremental || !filters || cp.Watermark.IsZero() {
 		return time.Time{}
 	}
+	if k.c.Kind == driver.KindMedia {
+		return cp.Watermark // since when our own store changed, which commits nothing late
+	}
 	return cp.Watermark.Add(-k.Lookback)
 }
 
 // first looks at the first page of a stream.
-func first[T any](pages pagination.Pages[T], ke *KindEstimate) error {
-	for page, err := range pages {
+func first[T any](open func() pagination.Pages[T], ke *KindEstimate) error {
+	for page, err := range guarded(open) {
 		if err != nil {
 			return err
 		}

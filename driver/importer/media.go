@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
@@ -51,6 +52,9 @@ func (k *kindRun) media(ctx context.Context) error {
 			})
 		}
 		galleries, stopped := k.galleries(ctx, group)
+		if err := allFailed(galleries); err != nil {
+			return err
+		}
 		if len(galleries) > 0 {
 			if err := k.commitGalleries(ctx, resources, galleries); err != nil {
 				return err
@@ -95,20 +99,33 @@ func (k *kindRun) galleries(ctx context.Context, group []Stored) ([]*gallery, er
 	return all, nil
 }
 
-// ends reports whether a failure to read one resource's media ends the run: whatever is not the fault of that request.
-func ends(err error) bool { return retry.ClassOf(err) != retry.Client }
+// ends reports whether a failure to read one resource's media ends the run: whatever is not about that request or its answer.
+func ends(err error) bool {
+	class := retry.ClassOf(err)
+	return class != retry.Client && class != retry.Data
+}
+
+// allFailed returns an error when a whole group of galleries could not be read: that is nothing about single resources. The group is then
+// left to the next run.
+func allFailed(galleries []*gallery) error {
+	if len(galleries) < mediaGroup {
+		return nil
+	}
+	for _, g := range galleries {
+		if g.failed == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the media of %d resources in a row could not be read: %w", len(galleries), galleries[0].failed)
+}
 
 // gallery reads the media of one resource.
-func (k *kindRun) gallery(ctx context.Context, resource string) (g *gallery) {
-	g = &gallery{resource: resource, listed: map[string]bool{}, whole: true}
-	defer func() {
-		if p := recover(); p != nil {
-			g.failed = &retry.Error{Verdict: retry.Verdict{Class: retry.Data}, Err: fmt.Errorf("panic in the driver: %T", p)}
-		}
-	}()
+func (k *kindRun) gallery(ctx context.Context, resource string) *gallery {
+	g := &gallery{resource: resource, listed: map[string]bool{}, whole: true}
 	asked := time.Now()
 	last := false
-	for page, err := range k.Driver.(driver.MediaLister).Media(ctx, resource) {
+	lister := k.Driver.(driver.MediaLister)
+	for page, err := range guarded(func() pagination.Pages[driver.Media] { return lister.Media(ctx, resource) }) {
 		if err != nil {
 			if re, ok := errors.AsType[*retry.Error](err); errors.Is(err, driver.ErrNotFound) ||
 				ok && (re.Status == http.StatusNotFound || re.Status == http.StatusGone) {
@@ -139,6 +156,9 @@ func (k *kindRun) gallery(ctx context.Context, resource string) (g *gallery) {
 		g.pages++
 		last = page.Last()
 		asked = time.Now()
+		if last {
+			break
+		}
 	}
 	if err := context.Cause(ctx); err != nil && !last {
 		g.failed = err
@@ -166,9 +186,12 @@ func (k *kindRun) commitGalleries(ctx context.Context, resources Collection, gal
 			live[parents[i].ID] = parents[i].DeletedAt.IsZero() && !parents[i].Erased
 		}
 		var all batch
-		pages := 0
+		pages, missing := 0, 0
 		for _, g := range galleries {
 			pages += g.pages
+			if g.missing {
+				missing++
+			}
 			switch {
 			case g.failed != nil:
 				p.Incomplete = "the media of some resources could not be read"
@@ -178,6 +201,9 @@ func (k *kindRun) commitGalleries(ctx context.Context, resources Collection, gal
 			if live[g.resource] && g.failed == nil {
 				all.join(&g.batch)
 			}
+		}
+		if missing > 1 && missing == len(galleries) && p.Incomplete == "" {
+			p.Incomplete = "the partner does not know the resources whose media were asked for"
 		}
 		done, changes, err := write(ctx, tx, k.c, &all, p.Generation, k.run.result.Run, now)
 		done.Pages = pages
@@ -196,13 +222,14 @@ func (k *kindRun) commitGalleries(ctx context.Context, resources Collection, gal
 		for i := range known {
 			g := byResource[known[i].Parent]
 			if g.whole && g.failed == nil && !g.listed[known[i].ID] && known[i].LastFetched.Before(g.sent) {
+				known[i].DeletedAt = g.sent
 				gone = append(gone, known[i])
 			}
 		}
-		if !k.mayDelete(p.Counts.Deleted+len(gone), p.Live, p.Counts.Items+done.Items) {
+		if p.Guarded = p.Guarded || !k.mayDelete(p.Counts.Deleted+len(gone), p.Live, p.Counts.Items+done.Items); p.Guarded {
 			kept, gone = len(gone), nil
 		}
-		removed, more, err := remove(ctx, tx, k.c, gone, asOf(galleries), k.run.result.Run, now)
+		removed, more, err := remove(ctx, tx, k.c, gone, k.run.result.Run, now)
 		done.add(removed)
 		p.After = ids[len(ids)-1]
 		return done, append(changes, more...), err
@@ -222,17 +249,6 @@ func (k *kindRun) commitGalleries(ctx context.Context, resources Collection, gal
 		}
 	}
 	return nil
-}
-
-// asOf returns the earliest time at which one of the galleries was asked for.
-func asOf(galleries []*gallery) time.Time {
-	var t time.Time
-	for _, g := range galleries {
-		if !g.sent.IsZero() && (t.IsZero() || g.sent.Before(t)) {
-			t = g.sent
-		}
-	}
-	return t
 }
 
 // join adds o to b.

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,8 +31,11 @@ func NewStamp(updatedAt, sentAt time.Time) Stamp {
 
 // believed reports whether a partner's time of update can be used to order observations.
 func believed(updatedAt, sentAt time.Time) bool {
-	return updatedAt.Unix() > 0 && !updatedAt.After(sentAt.Add(24*time.Hour))
+	return updatedAt.Unix() > 0 && !updatedAt.After(sentAt.Add(ahead))
 }
+
+// ahead is how far in the future a clock may be and still be believed.
+const ahead = 24 * time.Hour
 
 // Compare returns -1, 0 or +1 as s is older than, the same as or newer than t.
 func (s Stamp) Compare(t Stamp) int {
@@ -71,7 +73,7 @@ func observe(rec any, sent time.Time) (observation, error) {
 	base := recordOf(rec)
 	b, err := json.Marshal(rec)
 	if err != nil {
-		return observation{}, fmt.Errorf("cannot be encoded: %w", err)
+		return observation{}, fmt.Errorf("cannot be encoded as JSON: %T", err) // its text may hold a value
 	}
 	return newObservation(base, b, sent)
 }
@@ -96,15 +98,21 @@ func newObservation(base *driver.Record, doc []byte, sent time.Time) (observatio
 	return o, nil
 }
 
-// recordOf returns the part that all kinds of records share, nil for anything else.
+// recordOf returns the part that all kinds of records share, nil for nil and for anything else.
 func recordOf(rec any) *driver.Record {
 	switch r := rec.(type) {
 	case *driver.Resource:
-		return &r.Record
+		if r != nil {
+			return &r.Record
+		}
 	case *driver.Transaction:
-		return &r.Record
+		if r != nil {
+			return &r.Record
+		}
 	case *driver.Media:
-		return &r.Record
+		if r != nil {
+			return &r.Record
+		}
 	}
 	return nil
 }
@@ -172,6 +180,9 @@ func merge(old *Stored, obs []observation, now time.Time) (Stored, outcome, []st
 		if order > 0 || order == 0 && cmp.Or(cmp.Compare(o.rawHash, cur.RawHash), cmp.Compare(o.adapter, cur.AdapterVersion)) > 0 {
 			if o.rawHash != cur.RawHash {
 				cur.Raw, cur.RawHash = o.raw, o.rawHash
+				if cur.Raw == nil {
+					cur.Raw = json.RawMessage{} // nil would keep the older item
+				}
 			}
 			cur.AdapterVersion = o.adapter
 		}
@@ -299,112 +310,4 @@ func parentOf(fields []field) string {
 		return ""
 	}
 	return *id
-}
-
-// field is a member of a JSON object; name is what stands between the quotes.
-type field struct {
-	name  string
-	value []byte
-}
-
-var errDocument = errors.New("is not a compact JSON object")
-
-// splitFields splits a compact JSON object, as encoding/json writes it, into its members, in order. The values
-// are parts of b.
-func splitFields(b []byte) ([]field, error) {
-	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
-		return nil, errDocument
-	}
-	if len(b) == 2 {
-		return nil, nil
-	}
-	fields := make([]field, 0, 24)
-	for i := 1; ; {
-		end := skipString(b, i)
-		if end < 0 || end >= len(b) || b[end] != ':' {
-			return nil, errDocument
-		}
-		name := string(b[i+1 : end-1])
-		i = end + 1
-		end = skipValue(b, i)
-		if end <= i || end >= len(b) {
-			return nil, errDocument
-		}
-		fields = append(fields, field{name, b[i:end:end]})
-		switch {
-		case b[end] == ',':
-			i = end + 1
-		case end == len(b)-1:
-			return fields, nil
-		default:
-			return nil, errDocument
-		}
-	}
-}
-
-// skipString returns the index after the string that starts at i, -1 if none does.
-func skipString(b []byte, i int) int {
-	if i >= len(b) || b[i] != '"' {
-		return -1
-	}
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return -1
-}
-
-// skipValue returns the index after the value that starts at i, -1 if it has no end.
-func skipValue(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			if i = skipString(b, i); i < 0 {
-				return -1
-			}
-			if depth == 0 {
-				return i
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth == 0 {
-				return i
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		case ',':
-			if depth == 0 {
-				return i
-			}
-		}
-		i++
-	}
-	return -1
-}
-
-// joinFields is the inverse of splitFields.
-func joinFields(fields []field) []byte {
-	n := 2
-	for _, f := range fields {
-		n += len(f.name) + len(f.value) + 4
-	}
-	b := append(make([]byte, 0, n), '{')
-	for i, f := range fields {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, '"')
-		b = append(b, f.name...)
-		b = append(b, '"', ':')
-		b = append(b, f.value...)
-	}
-	return append(b, '}')
 }

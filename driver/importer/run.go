@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/retry"
 )
 
 // Run imports the kinds one after the other. An unfinished pass of the same mode is continued. When it stops early, the error (which wraps the
@@ -35,65 +37,6 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		}
 	}
 	r.sample()
-	r.result.Duration = time.Since(r.began)
-	return r.result, err
-}
-
-// Apply stores records that were brought by other means than a listing: by a webhook, or read by id. sent is when the request was sent, of a webhook
-// when it was made. Each record is a *driver.Resource, *driver.Transaction or *driver.Media. They go the way of a page: Process,
-// validation, comparison and one transaction per kind. No watermark moves, for a record proves the freshness of itself only. Of cfg, Driver, Kinds and Mode
-// are not used.
-func Apply(ctx context.Context, cfg Config, sent time.Time, records ...any) (Result, error) {
-	var errs []error
-	if cfg.Integration.ID == "" {
-		errs = append(errs, errors.New("importer: Config.Integration has no ID"))
-	}
-	if cfg.Store == nil {
-		errs = append(errs, errors.New("importer: Config.Store is nil"))
-	}
-	if sent.IsZero() {
-		errs = append(errs, errors.New("importer: Apply without the time at which the records were sent for"))
-	}
-	batches := map[driver.Kind]*batch{}
-	r := newRun(cfg)
-	for i, rec := range records {
-		kind := kindOf(rec)
-		if kind == "" {
-			errs = append(errs, fmt.Errorf("importer: record %d is a %T", i, rec))
-			continue
-		}
-		if batches[kind] == nil {
-			batches[kind] = &batch{}
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return Result{}, err
-	}
-	for _, rec := range records {
-		r.prepare(ctx, batches[kindOf(rec)], Collection{cfg.Integration.ID, kindOf(rec)}, rec, sent)
-	}
-	var err error
-	for _, kind := range []driver.Kind{driver.KindResource, driver.KindTransaction, driver.KindMedia} {
-		b := batches[kind]
-		if b == nil {
-			continue
-		}
-		kr := KindResult{Kind: kind, Complete: true}
-		err = cfg.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
-			var changes []Change
-			var err error
-			kr.Counts, changes, err = write(ctx, tx, Collection{cfg.Integration.ID, kind}, b, 0, r.result.Run, wall(time.Now()))
-			if err != nil {
-				return err
-			}
-			return r.changed(ctx, tx, Collection{cfg.Integration.ID, kind}, changes)
-		})
-		if err != nil {
-			err = fmt.Errorf("importer: integration %s: %s: %w", cfg.Integration.ID, kind, err)
-			break
-		}
-		r.result.Kinds = append(r.result.Kinds, kr)
-	}
 	r.result.Duration = time.Since(r.began)
 	return r.result, err
 }
@@ -199,6 +142,9 @@ func (k *kindRun) claim(ctx context.Context, afresh bool) error {
 		}
 		slot := cp.slot(k.Mode)
 		resumed = *slot != nil && !afresh
+		if afresh && (*slot == nil || (*slot).Run != k.run.result.Run) {
+			return ErrSuperseded
+		}
 		if resumed {
 			pass = **slot
 			pass.Run = k.run.result.Run
@@ -331,10 +277,14 @@ func list[T any](ctx context.Context, k *kindRun, open func(context.Context, dri
 // listOnce reports whether the listing must begin again, because its cursor is not accepted.
 func listOnce[T any](ctx context.Context, k *kindRun, open func(context.Context, driver.Query) pagination.Pages[T]) (again bool, err error) {
 	asked := time.Now()
-	for page, err := range open(ctx, driver.Query{Cursor: k.pass.Cursor, UpdatedSince: k.pass.Since}) {
+	q := driver.Query{Cursor: k.pass.Cursor, UpdatedSince: k.pass.Since}
+	for page, err := range guarded(func() pagination.Pages[T] { return open(ctx, q) }) {
 		if err != nil {
 			if errors.Is(err, pagination.ErrCursor) && !k.pass.Cursor.IsZero() && !k.result.Restarted {
 				return true, nil
+			}
+			if page.Next == pagination.Beginning && !k.pass.Cursor.IsZero() {
+				err = errors.Join(err, k.forget(ctx))
 			}
 			return false, err
 		}
@@ -373,4 +323,52 @@ func listOnce[T any](ctx context.Context, k *kindRun, open func(context.Context,
 		}
 	}
 	return false, context.Cause(ctx)
+}
+
+// forget drops the pass, of which the stream says that it cannot go on from where it is: the next run begins a new one.
+func (k *kindRun) forget(ctx context.Context) error {
+	return k.commit(ctx, func(_ context.Context, _ Tx, cp *Checkpoint, _ *Pass) (Counts, []Change, error) {
+		*cp.slot(k.Mode) = nil
+		return Counts{}, nil, nil
+	})
+}
+
+// guarded is the stream that open returns, with a panic of the driver's turned into an error: it may be about one item, and ends
+// neither the process nor the other integrations' imports. The panics of the loop's body pass.
+func guarded[T any](open func() pagination.Pages[T]) pagination.Pages[T] {
+	return func(yield func(pagination.Page[T], error) bool) {
+		inside, left := false, false
+		err := func() (err error) {
+			defer func() {
+				if inside {
+					return
+				}
+				if p := recover(); p != nil {
+					err = driverPanic(p)
+				}
+			}()
+			for page, err := range open() {
+				inside = true
+				more := yield(page, err)
+				inside = false
+				if !more || err != nil {
+					left = true
+					return nil
+				}
+			}
+			return nil
+		}()
+		if err != nil && !left {
+			yield(pagination.Page[T]{Total: -1}, err)
+		}
+	}
+}
+
+// driverPanic is the error for a panic in the driver. A runtime error's text holds no data; what else was panicked with might.
+func driverPanic(p any) error {
+	err := fmt.Errorf("panic in the driver: %T", p)
+	if re, ok := p.(runtime.Error); ok {
+		err = fmt.Errorf("panic in the driver: %w", re)
+	}
+	return &retry.Error{Verdict: retry.Verdict{Class: retry.Data, Fault: true}, Err: err}
 }

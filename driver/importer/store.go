@@ -128,8 +128,11 @@ type Pass struct {
 	// Incomplete says why the listing is not whole, "" while it is. Nameless counts rejected records without an id.
 	Incomplete string
 	Nameless   int
-	Live       int // records when the pass began, for the guard against mass deletion
-	Counts     Counts
+	// Live is how many records there were when the pass began, for the guard against mass deletion; Guarded says that it
+	// stopped the deletion of media.
+	Live    int
+	Guarded bool
+	Counts  Counts
 }
 
 // Filter selects records of a collection; zero fields select all.

@@ -2,8 +2,8 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
@@ -39,7 +39,7 @@ func (k *kindRun) sweep(ctx context.Context) error {
 	}
 	confirm := k.confirmer()
 	size := sweepBatch
-	if confirm != nil {
+	if confirm != nil || k.c.Kind == driver.KindResource { // whose media go with them
 		size = confirmBatch
 	}
 	for calls := 0; ; calls++ {
@@ -91,16 +91,17 @@ func (k *kindRun) sweepBatch(ctx context.Context, ids []string, b *batch) error 
 		var gone []Stored
 		for i := range known {
 			if f.Matches(&known[i]) && !known[i].Erased {
+				known[i].DeletedAt = p.Started
 				gone = append(gone, known[i])
 			}
 		}
-		removed, more, err := remove(ctx, tx, k.c, gone, p.Started, k.run.result.Run, now)
+		removed, more, err := remove(ctx, tx, k.c, gone, k.run.result.Run, now)
 		if err != nil {
 			return done, changes, err
 		}
 		done.add(removed)
 		if k.c.Kind == driver.KindResource && len(gone) > 0 {
-			if err := k.orphans(ctx, tx, gone, p.Started, now); err != nil {
+			if err := k.orphans(ctx, tx, gone, now); err != nil {
 				return done, changes, err
 			}
 		}
@@ -113,7 +114,7 @@ func (k *kindRun) sweepBatch(ctx context.Context, ids []string, b *batch) error 
 }
 
 // orphans deletes the media of deleted resources, in the same transaction. They are logged, and not counted with the resources.
-func (k *kindRun) orphans(ctx context.Context, tx Tx, resources []Stored, asOf, now time.Time) error {
+func (k *kindRun) orphans(ctx context.Context, tx Tx, resources []Stored, now time.Time) error {
 	c := Collection{k.c.Integration, driver.KindMedia}
 	parents := make([]string, len(resources))
 	for i := range resources {
@@ -123,7 +124,10 @@ func (k *kindRun) orphans(ctx context.Context, tx Tx, resources []Stored, asOf, 
 	if err != nil {
 		return err
 	}
-	_, changes, err := remove(ctx, tx, c, media, asOf, k.run.result.Run, now)
+	for i := range media {
+		media[i].DeletedAt = resources[0].DeletedAt // they have it in common
+	}
+	_, changes, err := remove(ctx, tx, c, media, k.run.result.Run, now)
 	if err != nil {
 		return err
 	}
@@ -136,24 +140,24 @@ func (k *kindRun) confirmer() func(ctx context.Context, ids []string) (*batch, e
 	case driver.KindResource:
 		if g, ok := k.Driver.(driver.ResourceGetter); ok {
 			return func(ctx context.Context, ids []string) (*batch, error) {
-				return readBack(ctx, k, iter.Seq2[pagination.Page[driver.Resource], error](g.ResourcesByID(ctx, ids)))
+				return readBack(ctx, k, func() pagination.Pages[driver.Resource] { return g.ResourcesByID(ctx, ids) })
 			}
 		}
 	case driver.KindTransaction:
 		if g, ok := k.Driver.(driver.TransactionGetter); ok {
 			return func(ctx context.Context, ids []string) (*batch, error) {
-				return readBack(ctx, k, iter.Seq2[pagination.Page[driver.Transaction], error](g.TransactionsByID(ctx, ids)))
+				return readBack(ctx, k, func() pagination.Pages[driver.Transaction] { return g.TransactionsByID(ctx, ids) })
 			}
 		}
 	}
 	return nil
 }
 
-func readBack[T any](ctx context.Context, k *kindRun, pages iter.Seq2[pagination.Page[T], error]) (*batch, error) {
+func readBack[T any](ctx context.Context, k *kindRun, open func() pagination.Pages[T]) (*batch, error) {
 	b := &batch{}
 	last := false
 	asked := time.Now()
-	for page, err := range pages {
+	for page, err := range guarded(open) {
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +178,7 @@ func readBack[T any](ctx context.Context, k *kindRun, pages iter.Seq2[pagination
 		return nil, err
 	}
 	if !last {
-		return nil, fmt.Errorf("reading back what the listing did not show: the stream ended before its last page")
+		return nil, errors.New("reading back what the listing did not show: the stream ended before its last page")
 	}
 	return b, nil
 }

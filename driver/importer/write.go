@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/pagination"
@@ -82,17 +84,34 @@ func (r *run) process(ctx context.Context, rec any) (err error) {
 
 // check refuses a record that cannot be stored.
 func check(rec any, id string) error {
-	base := recordOf(rec)
-	switch {
-	case base.ID == "":
-		return errors.New("has no id")
-	case base.ID != id:
+	if recordOf(rec).ID != id {
 		return errors.New("its id was changed by Process")
 	}
-	if m, ok := rec.(*driver.Media); ok && m.ResourceID == "" {
-		return errors.New("has no resource_id")
+	if err := driver.Validate(rec); err != nil {
+		return err
+	}
+	parent := ""
+	switch r := rec.(type) {
+	case *driver.Transaction:
+		parent = r.ResourceID.Or("")
+	case *driver.Media:
+		parent = r.ResourceID
+	}
+	switch {
+	case !storable(id):
+		return errors.New("its id cannot be stored")
+	case !storable(parent):
+		return errors.New("its resource_id cannot be stored")
 	}
 	return nil
+}
+
+// maxID bounds what a store is asked to take as an id or key, in bytes.
+const maxID = 1 << 10
+
+// storable reports whether every store can take s as an id.
+func storable(s string) bool {
+	return len(s) <= maxID && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }
 
 func (b *batch) at(sent time.Time) {
@@ -120,13 +139,17 @@ const maxReason = 500
 func (b *batch) rejection(c Collection, id string, raw []byte, why error, sent time.Time) {
 	reason := why.Error()
 	if len(reason) > maxReason {
-		reason = string([]rune(reason[:maxReason]))
+		reason = reason[:maxReason]
 	}
+	reason = strings.ReplaceAll(strings.ToValidUTF8(reason, ""), "\x00", "")
 	key := id
-	if id == "" {
+	switch {
+	case id == "":
 		b.nameless++
-		key = "\x00" + hashOf(append([]byte(reason), raw...))
-	} else {
+		key = "sha256:" + hashOf(append([]byte(reason), raw...))
+	case !storable(id): // so nothing is stored under it that could be taken for gone
+		key, id = "sha256:"+hashOf([]byte(id)), ""
+	default:
 		b.seen = append(b.seen, id)
 	}
 	if len(raw) > pagination.MaxRaw {
@@ -282,12 +305,12 @@ func (b *batch) worth(imported map[string][]observation, stored map[string]*Stor
 	return out
 }
 
-// remove marks records as deleted as of a time. Those that are no longer as they were read are left alone by the caller.
-func remove(ctx context.Context, tx Tx, c Collection, gone []Stored, asOf time.Time, run string, now time.Time) (Counts, []Change, error) {
+// remove marks records as deleted; DeletedAt is set already.
+func remove(ctx context.Context, tx Tx, c Collection, gone []Stored, run string, now time.Time) (Counts, []Change, error) {
 	changes := make([]Change, 0, len(gone))
 	for i := range gone {
 		s := &gone[i]
-		s.DeletedAt, s.ChangedAt = asOf, now
+		s.ChangedAt = now
 		s.Version++
 		changes = append(changes, Change{
 			Event:    Event{Collection: c, ID: s.ID, Version: s.Version, Change: Deleted, At: now, Run: run},

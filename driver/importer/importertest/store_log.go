@@ -18,7 +18,7 @@ import (
 func testCheckpoints(t *testing.T, s importer.Store) {
 	pass := importer.Pass{
 		Run: "run-1", Mode: importer.Incremental, Whole: true, Generation: 7, Started: noon, Since: noon.Add(-1), Cursor: "c-ü\"\\",
-		Sweeping: true, After: "é\t😀", Newest: noon.Add(5), Undated: true, Incomplete: "why", Nameless: 3, Live: 9,
+		Sweeping: true, After: "é\t😀", Newest: noon.Add(5), Undated: true, Incomplete: "why", Nameless: 3, Live: 9, Guarded: true,
 		Counts: importer.Counts{
 			Pages: 1, Items: 2, Added: 3, Updated: 4, Unchanged: 5, Restored: 6, Deleted: 7, Rejected: 8, Skipped: 9, Stale: 10,
 		},
