@@ -16,8 +16,8 @@ type Budget struct {
 // maxCoolDown bounds what a partner's Retry-After can do.
 const maxCoolDown = 24 * time.Hour
 
-// inWindow returns the requests that count at now, oldest first. A time further ahead than a request can be on its way was
-// written by a clock that was wrong; it is taken for the furthest that can be.
+// inWindow returns the requests that count at now, oldest first. A time further ahead than a request can be on its
+// way was written by a clock that was wrong; it is taken for the furthest that can be.
 func (b Budget) inWindow(reqs []time.Time, now time.Time, ahead time.Duration) []time.Time {
 	var kept []time.Time
 	for _, t := range reqs {
@@ -43,8 +43,8 @@ func (b Budget) next(reqs []time.Time) time.Time {
 	return reqs[len(reqs)-b.Requests].Add(b.Per)
 }
 
-// pace is how long to leave alone a token endpoint that granted few requests, when spent of them are gone: hardly at all while most are
-// left, an even share of the window when none is.
+// pace is how long to leave alone a token endpoint that granted few requests, when spent of them are gone: hardly at
+// all while most are left, an even share of the window when none is.
 func (b Budget) pace(spent int) time.Duration {
 	if b.Requests == 0 {
 		return 0

@@ -23,8 +23,9 @@ import (
 
 // ClientCredentials is the OAuth 2.0 client credentials grant (RFC 6749 section 4.4), on golang.org/x/oauth2.
 //
-// The answer is read tolerantly: JSON or form-encoded; expires_in as a number or a string; without it the lifetime is taken from
-// expires_at or from the claims of a token that is a JWT, by the partner's clock; an error may come with status 200.
+// The answer is read tolerantly: JSON or form-encoded; expires_in as a number or a string; without it the lifetime is
+// taken from expires_at or from the claims of a token that is a JWT, by the partner's clock; an error may come with
+// status 200.
 type ClientCredentials struct {
 	TokenURL     string // https, or http on loopback
 	ClientID     string
@@ -33,41 +34,31 @@ type ClientCredentials struct {
 	Params       url.Values
 	// InHeader sends the client's id and secret as HTTP Basic; the default sends them in the body. It is never probed.
 	InHeader bool
-	// Transport carries the request; nil: http.DefaultTransport. It has its own limits: the API's limiter must not be in it.
+	// Transport carries the request; nil: http.DefaultTransport. It has its own limits: the API's limiter must not be
+	// in it.
 	Transport http.RoundTripper
 }
 
 // Validate names everything that is wrong with c.
 func (c ClientCredentials) Validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var p problems
 	if u, err := url.Parse(c.TokenURL); err != nil {
-		bad("TokenURL is not a URL")
+		p.add("TokenURL is not a URL")
 	} else if u.User != nil || u.Fragment != "" || u.Opaque != "" {
-		bad("TokenURL holds more than an address")
+		p.add("TokenURL holds more than an address")
 	} else if _, err := originOf(u); err != nil {
-		bad("TokenURL is unusable: %w", err)
+		p.add("TokenURL is unusable: %w", err)
 	}
-	if p := Secret(c.ClientID).problem("ClientID"); p != "" {
-		bad("%s", p)
-	}
-	if p := c.ClientSecret.problem("ClientSecret"); p != "" {
-		bad("%s", p)
-	}
+	p.secret("ClientID", Secret(c.ClientID))
+	p.secret("ClientSecret", c.ClientSecret)
 	for i, s := range c.Scopes {
-		if s == "" || strings.ContainsAny(s, " \t\r\n") {
-			bad("Scopes[%d] is not one scope", i)
-		}
+		p.check(s == "" || strings.ContainsAny(s, " \t\r\n"), fmt.Sprintf("Scopes[%d] is not one scope", i))
 	}
 	for _, name := range []string{"client_id", "client_secret"} {
-		if c.Params.Has(name) {
-			bad("Params holds %s, which has its own field", name)
-		}
+		p.check(c.Params.Has(name), "Params holds "+name+", which has its own field")
 	}
-	if c.Params.Has("scope") && len(c.Scopes) > 0 {
-		bad("Params holds scope, and Scopes is set too")
-	}
-	return errors.Join(errs...)
+	p.check(c.Params.Has("scope") && len(c.Scopes) > 0, "Params holds scope, and Scopes is set too")
+	return p.err()
 }
 
 // Fingerprint changes when the credentials do.
@@ -82,15 +73,16 @@ func (c ClientCredentials) Fingerprint() string {
 // Exchange implements [Exchanger].
 func (c ClientCredentials) Exchange(ctx context.Context, _ Token) (Token, error) {
 	if err := c.Validate(); err != nil {
-		return Token{}, &retry.Error{Verdict: retry.Verdict{Class: retry.Client, Sent: retry.Never}, Err: fmt.Errorf("client credentials: %w", err)}
+		v := retry.Verdict{Class: retry.Client, Sent: retry.Never}
+		return Token{}, &retry.Error{Verdict: v, Err: fmt.Errorf("client credentials: %w", err)}
 	}
 	w := &wire{next: c.Transport}
 	if w.next == nil {
 		w.next = http.DefaultTransport
 	}
 	conf := clientcredentials.Config{
-		ClientID: c.ClientID, ClientSecret: string(c.ClientSecret), TokenURL: c.TokenURL, Scopes: c.Scopes, EndpointParams: c.Params,
-		AuthStyle: oauth2.AuthStyleInParams,
+		ClientID: c.ClientID, ClientSecret: string(c.ClientSecret), TokenURL: c.TokenURL,
+		Scopes: c.Scopes, EndpointParams: c.Params, AuthStyle: oauth2.AuthStyleInParams,
 	}
 	if c.InHeader {
 		conf.AuthStyle = oauth2.AuthStyleInHeader
@@ -117,7 +109,8 @@ type wire struct {
 
 // client returns a client for one request. It follows no redirect: the request holds the client's secret.
 func (w *wire) client() *http.Client {
-	return &http.Client{Transport: w, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: w, CheckRedirect: stay}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -134,8 +127,11 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = fmt.Errorf("the token endpoint's answer is longer than %d bytes", maxTokenBody)
 	}
 	w.status, w.header, w.body, w.err = resp.StatusCode, resp.Header, body, err
+	if err != nil {
+		return nil, err
+	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, err
+	return resp, nil
 }
 
 // token reads the answer. err is what x/oauth2 made of it, for what never reached the wire.
@@ -202,8 +198,10 @@ var deadCodes = []string{
 }
 
 func (w *wire) fail(now time.Time, class retry.Class, err error) *retry.Error {
-	e := &retry.Error{Verdict: retry.Verdict{Class: class, Scope: retry.Credential, Sent: retry.Answered}, Status: w.status, Err: err}
-	e.Fault = class == retry.Transient || class == retry.Data
+	v := retry.Verdict{
+		Class: class, Scope: retry.Credential, Sent: retry.Answered, Fault: class == retry.Transient || class == retry.Data,
+	}
+	e := &retry.Error{Verdict: v, Status: w.status, Err: err}
 	if at, ok := retry.ParseRetryAfter(w.header, now); ok {
 		e.At = at
 	}

@@ -140,6 +140,7 @@ type api struct {
 	seen   []string // values of Authorization
 	bodies []string
 	good   func(path, token string) int // the status
+	slow   time.Duration
 }
 
 func (a *api) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -155,8 +156,9 @@ func (a *api) RoundTrip(req *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	value := req.Header.Get("Authorization")
 	a.seen, a.bodies = append(a.seen, value), append(a.bodies, body)
-	good := a.good
+	good, slow := a.good, a.slow
 	a.mu.Unlock()
+	time.Sleep(slow)
 	status := http.StatusOK
 	if good != nil {
 		status = good(req.URL.Path, strings.TrimPrefix(value, "Bearer "))

@@ -13,8 +13,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// ErrOrigin is wrapped by the error of a request that would carry credentials to an origin that was not declared, or over plain
-// http to anything but a loopback address.
+// ErrOrigin is wrapped by the error of a request that would carry credentials to an origin that was not declared, or
+// over plain http to anything but a loopback address.
 var ErrOrigin = errors.New("auth: not a declared origin")
 
 // Credential is what puts itself on requests: an API key, Basic credentials, a token source.
@@ -110,26 +110,48 @@ func originOf(u *url.URL) (origin, error) {
 // parseOrigins reads declared origins; the error names all that are unusable.
 func parseOrigins(list []string) (origins, error) {
 	if len(list) == 0 {
-		return nil, errors.New("Origins is empty: where may the credential travel to?")
+		var p problems
+		p.add("Origins is empty: where may the credential travel to?")
+		return nil, p.err()
 	}
 	var os origins
-	var errs []error
+	var p problems
 	for i, s := range list {
 		u, err := url.Parse(s)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("Origins[%d] is not a URL", i)) // the text of err holds it
+			p.add("Origins[%d] is not a URL", i) // the text of err holds it
 			continue
 		}
 		if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" || u.Path != "" && u.Path != "/" {
-			errs = append(errs, fmt.Errorf("Origins[%d] is more than a scheme, a host and a port", i))
+			p.add("Origins[%d] is more than a scheme, a host and a port", i)
 			continue
 		}
 		o, err := originOf(u)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("Origins[%d] is unusable: %w", i, err))
+			p.add("Origins[%d] is unusable: %w", i, err)
 			continue
 		}
 		os = append(os, o)
 	}
-	return os, errors.Join(errs...)
+	return os, p.err()
 }
+
+// problems collects all that is wrong with a configuration; texts begin with the field's name.
+type problems []error
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
+
+func (p *problems) check(bad bool, text string) {
+	if bad {
+		p.add("%s", text)
+	}
+}
+
+func (p *problems) secret(name string, s Secret) {
+	text := s.problem()
+	p.check(text != "", name+" "+text)
+}
+
+func (p *problems) join(err error) { *p = append(*p, err) }
+
+func (p *problems) err() error { return errors.Join(*p...) }

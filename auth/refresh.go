@@ -12,20 +12,6 @@ import (
 // recheck is how often the store is read for a record that somebody replaced, while a human is needed.
 const recheck = 5 * time.Second
 
-// outcome is what a request to the token endpoint came to, to be written into the record.
-type outcome struct {
-	gen    Generation // of the record when the request was sent
-	token  Token      // obtained
-	dead   string     // why the grant is dead
-	until  time.Time  // else: no request before
-	never  bool       // the request was not sent and does not count
-	ended  time.Time
-	took   time.Duration
-	err    error
-	floor  Generation // generations end above it
-	stored bool       // set by apply: the record held the outcome already
-}
-
 // result is how a flight ends.
 type result struct {
 	rec   Record
@@ -55,8 +41,8 @@ func (s *Source) fly(f *flight) {
 	s.land(f, res, wanted)
 }
 
-// transact gets a token that is better than old, or says why there is none: from the store if somebody else put it there, else from
-// the partner, alone among all who share the store.
+// transact gets a token that is better than old, or says why there is none: from the store if somebody else put it
+// there, else from the partner, alone among all who share the store.
 func (s *Source) transact(f *flight, old, wanted *view) result {
 	ctx, cancel := context.WithTimeoutCause(s.ctx, 2*s.c.Timeout, errors.New("others held the token's lock for too long"))
 	defer cancel()
@@ -96,8 +82,8 @@ func (s *Source) unlocked(ctx context.Context, lockErr error, old, wanted *view)
 	return s.broken("lock the token", ctx, lockErr)
 }
 
-// locked is the part of the transaction that one Source at a time is in. again: the record changed under the lock, which therefore had
-// run out.
+// locked is the part of the transaction that one Source at a time is in. again: the record changed under the lock,
+// which therefore had run out.
 func (s *Source) locked(ctx context.Context, old, wanted *view) (res result, again bool) {
 	start := time.Now()
 	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
@@ -114,8 +100,8 @@ func (s *Source) locked(ctx context.Context, old, wanted *view) (res result, aga
 		return res, false
 	}
 
-	// The request is counted before it is sent, at the latest time at which it can arrive, so that no crash loses count of it. The
-	// write is the fence too: whoever held the lock before and is late finds another version.
+	// The request is counted before it is sent, at the latest time at which it can arrive, so that no crash loses
+	// count of it. The write is the fence too: whoever held the lock before and is late finds another version.
 	r.Requests = append(s.c.Budget.inWindow(r.Requests, start, s.c.Timeout), start.Add(s.c.Timeout).UTC())
 	version, err := s.c.Store.SaveToken(ctx, s.c.Key, r)
 	switch {
@@ -178,154 +164,13 @@ func (s *Source) exchange(r Record, old *view) outcome {
 
 // problem says why a token cannot be used.
 func (t Token) problem() error {
-	if p := t.Access.problem("the access token"); p != "" {
-		return errors.New(p)
+	if p := t.Access.problem(); p != "" {
+		return errors.New("the access token " + p)
 	}
 	if t.Type != "" && !isToken(t.Type) {
 		return errors.New("the token's type is not one")
 	}
 	return nil
-}
-
-// conclude persists an outcome and says what it means for the callers. r is the record as it was saved before the request.
-func (s *Source) conclude(r Record, o outcome) result {
-	saved, err := s.commit(&r, &o)
-	event := &Event{Key: s.c.Key, Generation: saved.Generation, Took: o.took, Err: o.err}
-	now := time.Now()
-	switch {
-	case o.token.Access != "":
-		if err != nil { // never used before it is stored, never dropped: the next flight tries again
-			err = fmt.Errorf("a token was obtained but could not be stored; it is kept and stored later: %w", err)
-			event.Kind, event.Err, event.Generation = RefreshFailed, err, r.Generation
-			return result{err: err, class: retry.Unavailable, at: now.Add(s.backoff()), event: event, keep: &o, tried: true}
-		}
-		if saved.Token.Access != o.token.Access { // somebody stored another one meanwhile
-			return s.overtaken(saved)
-		}
-		event.Kind = Refreshed
-		return result{rec: saved, ok: true, event: event}
-	case o.dead != "":
-		if err != nil {
-			err = fmt.Errorf("%w, which could not be recorded: %w", o.err, err)
-			event.Kind, event.Err, event.Generation = RefreshFailed, err, r.Generation
-			return result{err: err, class: retry.Unavailable, at: now.Add(s.backoff()), event: event, keep: &o, tried: true}
-		}
-		if saved.NeedsReauth == "" {
-			return s.overtaken(saved)
-		}
-		res := s.reauth(saved, o.err)
-		if !o.stored {
-			event.Kind, event.Err = NeedsReauth, fmt.Errorf("%w: %w", ErrNeedsReauth, o.err)
-			res.event = event
-		}
-		return res
-	}
-	event.Kind = RefreshFailed
-	event.Err = errors.Join(o.err, err)
-	if err == nil && saved.Generation != o.gen {
-		return s.overtaken(saved)
-	}
-	return result{
-		err: fmt.Errorf("the token could not be refreshed: %w", o.err), class: retry.Unavailable, at: o.until, event: event, tried: true,
-	}
-}
-
-// overtaken is for an outcome that came too late: the record was replaced while the request was under way.
-func (s *Source) overtaken(r Record) result {
-	if r.Token.Access != "" {
-		return result{rec: r, ok: true}
-	}
-	return result{err: ErrConflict, class: retry.Unavailable, at: time.Now().Add(s.backoff())}
-}
-
-// commit writes an outcome into the record, again and again for a third of the timeout. r is the record as last known.
-func (s *Source) commit(r *Record, o *outcome) (Record, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout/3)
-	defer cancel()
-	wait := s.c.Timeout / 600
-	for {
-		next, write := s.apply(*r, o)
-		if !write {
-			return next, nil
-		}
-		version, err := s.c.Store.SaveToken(ctx, s.c.Key, next)
-		if err == nil {
-			next.Version = version
-			return next, nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-			}
-			timer.Stop()
-			wait *= 2
-		}
-		// After any error the record is read again: the write may have come through after all.
-		fresh, loadErr := s.c.Store.LoadToken(ctx, s.c.Key)
-		if loadErr == nil {
-			*r = fresh
-		} else if err = errors.Join(err, loadErr); ctx.Err() == nil {
-			continue
-		}
-		if ctx.Err() != nil {
-			return Record{}, err
-		}
-	}
-}
-
-// apply returns the record with the outcome in it, and whether it must be written.
-func (s *Source) apply(r Record, o *outcome) (Record, bool) {
-	if o.token.Access != "" && r.Token.Access == o.token.Access || r.Generation != o.gen {
-		return r, false
-	}
-	r.Requests = s.c.Budget.inWindow(r.Requests, o.ended, s.c.Timeout)
-	if n := len(r.Requests); n > 0 && !r.Requests[n-1].Before(o.ended) { // the request is known to have ended by now, or never to have been sent
-		r.Requests = r.Requests[:n-1]
-		if !o.never {
-			r.Requests = append(r.Requests, o.ended)
-		}
-	}
-	switch {
-	case o.token.Access != "":
-		r.Token, r.Generation = o.token, o.floor+1
-		r.NeedsReauth, r.Credentials, r.CoolDown = "", "", time.Time{}
-	case o.dead != "":
-		if o.stored = r.NeedsReauth != "" && r.Credentials == s.fingerprint; o.stored {
-			return r, false
-		}
-		r.NeedsReauth, r.Credentials = o.dead, s.fingerprint
-	default:
-		r.CoolDown = o.until
-	}
-	return r, true
-}
-
-// settlePending saves what an earlier flight obtained.
-func (s *Source) settlePending(o *outcome) result {
-	ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout/3)
-	defer cancel()
-	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
-	if err != nil {
-		res := s.broken("read the stored token", ctx, err)
-		res.keep = o
-		return res
-	}
-	return s.conclude(r, *o)
-}
-
-func (s *Source) commitPending(o *outcome) (Record, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.c.Timeout/3)
-	defer cancel()
-	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
-	if err == nil {
-		r, err = s.commit(&r, o)
-	}
-	if err != nil && o.token.Access != "" {
-		err = fmt.Errorf("a token that was obtained is lost, because the store does not take it: %w", err)
-	}
-	return r, err
 }
 
 // settled says what follows from the record alone, without a request; false if a request is needed.
@@ -350,13 +195,23 @@ func (s *Source) settled(r Record, old, wanted *view) (result, bool) {
 	}
 	spent := s.c.Budget.inWindow(r.Requests, now, s.c.Timeout)
 	if refused && 2*len(spent) > s.c.Budget.Requests {
-		// More than half of the budget is gone: a token that is refused young is more likely to lack a permission than to be dead.
-		if quiet := r.Token.Obtained.Add(s.c.Budget.pace(len(spent) - 1)); quiet.After(now) {
+		// More than half of the budget is gone: a token that is refused young is more likely to lack a permission
+		// than to be dead. Where fresh tokens were refused before, the last request is kept for when the token
+		// expires.
+		quiet := r.Token.Obtained.Add(s.c.Budget.pace(len(spent) - 1))
+		s.mu.Lock()
+		keepOne := s.strikes > 0 && len(spent) == s.c.Budget.Requests-1
+		s.mu.Unlock()
+		if keepOne {
+			quiet = spent[0].Add(s.c.Budget.Per)
+		}
+		if quiet.After(now) {
 			return result{rec: r, ok: true, quiet: quiet}, true
 		}
 	}
 	if at := s.c.Budget.next(spent); !at.IsZero() {
-		return result{err: fmt.Errorf("all %d token requests per %v are spent", s.c.Budget.Requests, s.c.Budget.Per), class: retry.Unavailable, at: at}, true
+		err := fmt.Errorf("all %d token requests per %v are spent", s.c.Budget.Requests, s.c.Budget.Per)
+		return result{err: err, class: retry.Unavailable, at: at}, true
 	}
 	return result{}, false
 }
@@ -374,7 +229,8 @@ func (s *Source) needsReauth(r Record) bool {
 }
 
 func (s *Source) reauth(r Record, why error) result {
-	return result{rec: r, err: fmt.Errorf("%w: %w", ErrNeedsReauth, why), class: retry.Auth, at: time.Now().Add(recheck), dead: true}
+	err := fmt.Errorf("%w: %w", ErrNeedsReauth, why)
+	return result{rec: r, err: err, class: retry.Auth, at: time.Now().Add(recheck), dead: true}
 }
 
 // broken is for a store that fails.
@@ -382,7 +238,8 @@ func (s *Source) broken(what string, ctx context.Context, err error) result {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w (%w)", err, cause)
 	}
-	return result{err: fmt.Errorf("%s: %w", what, err), class: retry.Unavailable, at: time.Now().Add(s.backoff()), tried: true}
+	err = fmt.Errorf("%s: %w", what, err)
+	return result{err: err, class: retry.Unavailable, at: time.Now().Add(s.backoff()), tried: true}
 }
 
 // backoff is the pause after a failure that the token endpoint has no part in.

@@ -54,8 +54,8 @@ func (r *tokenReply) read(get func(string) string) {
 	}
 }
 
-// scalar returns a JSON value as text: a string's content, "" for null, anything else as it is written. An object in the place
-// of an error (as some gateways send) still is one.
+// scalar returns a JSON value as text: a string's content, "" for null, anything else as it is written. An object in
+// the place of an error (as some gateways send) still is one.
 func scalar(raw json.RawMessage) string {
 	var s string
 	switch {
@@ -113,8 +113,8 @@ func (r tokenReply) lifetime(now time.Time) time.Duration {
 
 func clampLifetime(d time.Duration) time.Duration { return min(max(d, 0), maxLifetime) }
 
-// jwtTimes returns the iat and exp claims of a token that is a JWT (RFC 7519), 0 for what it does not hold. The signature is
-// the partner's business: these are hints on when to ask for another token.
+// jwtTimes returns the iat and exp claims of a token that is a JWT (RFC 7519), 0 for what it does not hold. The
+// signature is the partner's business: these are hints on when to ask for another token.
 func jwtTimes(token string) (issued, expires time.Duration) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -15,7 +15,8 @@ import (
 // ErrKey is wrapped by the error of opening something sealed with a key that is not among the [Keys].
 var ErrKey = errors.New("auth: sealed with an unknown key")
 
-// ErrSealed is wrapped by the error of opening something that was altered, cut, moved from another place, or never sealed.
+// ErrSealed is wrapped by the error of opening something that was altered, cut, moved from another place, or never
+// sealed.
 var ErrSealed = errors.New("auth: not what was sealed here")
 
 // KeyBytes are the bytes of a sealing key. They do not print.
@@ -39,8 +40,9 @@ type Key struct {
 	Secret KeyBytes
 }
 
-// Keys seals what is stored with AES-256-GCM. New seals use the first key; any may open, so that a key is replaced by putting a
-// new one before it. One key may seal 2³² things (the bound for random nonces, NIST SP 800-38D). It is safe for concurrent use.
+// Keys seals what is stored with AES-256-GCM. New seals use the first key; any may open, so that a key is replaced by
+// putting a new one before it. One key may seal 2³² things (the bound for random nonces, NIST SP 800-38D). It is safe
+// for concurrent use.
 type Keys struct {
 	seal *sealer
 	open map[string]*sealer
@@ -51,7 +53,8 @@ type sealer struct {
 	aead cipher.AEAD
 }
 
-// NewKeys returns an error that names everything that is wrong: no key, an empty, overlong or repeated id, an all-zero secret.
+// NewKeys returns an error that names everything that is wrong: no key, an empty, overlong or repeated id, an
+// all-zero secret.
 func NewKeys(keys ...Key) (*Keys, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("auth: sealing keys: there is none")
@@ -87,8 +90,8 @@ func NewKeys(keys ...Key) (*Keys, error) {
 	return k, nil
 }
 
-// The format: 'K', version 1, length of the id, id, nonce (12), ciphertext and tag. All before the nonce, and the place, are
-// authenticated.
+// The format: 'K', version 1, length of the id, id, nonce (12), ciphertext and tag. All before the nonce, and the
+// place, are authenticated.
 const (
 	sealMagic   = 'K'
 	sealVersion = 1
@@ -136,8 +139,8 @@ func (k *Keys) Open(place string, b []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// KeyID returns the id of the key that sealed b, without opening it: what is to be sealed again after a change of keys is
-// what has another id than the first key.
+// KeyID returns the id of the key that sealed b, without opening it: what is to be sealed again after a change of
+// keys is what has another id than the first key.
 func KeyID(b []byte) (string, error) {
 	id, _, err := splitSealed(b)
 	return id, err
@@ -171,7 +174,8 @@ type wireRecord struct {
 	Requests    []time.Time `json:"requests,omitempty"`
 }
 
-// SealRecord encodes and seals r for a store that keeps it under key, all but its Version, which is the store's to keep.
+// SealRecord encodes and seals r for a store that keeps it under key, all but its Version, which is the store's to
+// keep.
 func (k *Keys) SealRecord(key string, r Record) ([]byte, error) {
 	w := wireRecord{
 		Access: string(r.Token.Access), Refresh: string(r.Token.Refresh), Type: r.Token.Type, Scope: r.Token.Scope,
@@ -197,7 +201,8 @@ func (k *Keys) OpenRecord(key string, b []byte) (Record, error) {
 	}
 	return Record{
 		Token: Token{
-			Access: Secret(w.Access), Refresh: Secret(w.Refresh), Type: w.Type, Scope: w.Scope, Expiry: w.Expiry, Obtained: w.Obtained,
+			Access: Secret(w.Access), Refresh: Secret(w.Refresh), Type: w.Type, Scope: w.Scope,
+			Expiry: w.Expiry, Obtained: w.Obtained,
 		},
 		Generation: Generation(w.Generation), NeedsReauth: w.NeedsReauth, Credentials: w.Credentials,
 		CoolDown: w.CoolDown, Requests: w.Requests,

@@ -9,9 +9,9 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a string that does not print: fmt with any verb, slog, encoding/json and encoding/text all see "[redacted]". Convert
-// it with string(s) where its value is needed. Reading "[redacted]" back from text is an error, so that a configuration
-// that lost its secrets by being printed is not taken for one that has some.
+// Secret is a string that does not print: fmt with any verb, slog, encoding/json and encoding/text all see
+// "[redacted]". Convert it with string(s) where its value is needed. Reading "[redacted]" back from text is an error,
+// so that a configuration that lost its secrets by being printed is not taken for one that has some.
 type Secret string
 
 // String returns "[redacted]".
@@ -41,17 +41,31 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// problem returns what makes a secret unusable, "" if nothing does.
-func (s Secret) problem(name string) string {
-	switch {
-	case s == "":
-		return name + " is empty"
-	case s == redacted:
-		return name + " was redacted when it was written; its value is not here"
+// What holds secrets in fields that fmt would print with some verb or other prints as its type's name.
+
+// Format writes the type's name whatever the verb.
+func (APIKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.APIKey") }
+
+// Format writes the type's name whatever the verb.
+func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.Basic") }
+
+// Format writes the type's name whatever the verb.
+func (Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.Keys") }
+
+// Format writes the type's name and the key of its token, whatever the verb.
+func (s *Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.Source("+s.c.Key+")") }
+
+// problem says what makes a secret unusable, "" if nothing does.
+func (s Secret) problem() string {
+	switch s {
+	case "":
+		return "is empty"
+	case redacted:
+		return "was redacted when it was written; its value is not here"
 	}
 	for i := 0; i < len(s); i++ {
 		if s[i] < ' ' || s[i] == 0x7f {
-			return name + " holds a control character" // a newline at the end of a file, most often
+			return "holds a control character" // a newline at the end of a file, most often
 		}
 	}
 	return ""

@@ -13,26 +13,29 @@ import (
 
 // SourceConfig configures a [Source].
 type SourceConfig struct {
-	// Key identifies the token in the store, errors and events: "guesty/acct-17". Another client or account has another key.
+	// Key identifies the token in the store, errors and events: "guesty/acct-17". Another client or account has
+	// another key.
 	Key       string
 	Exchanger Exchanger
 	Store     Store // nil: in memory, for this Source alone
 	// Origins that the token may travel to.
 	Origins []string
-	// Early is how long before expiry a refresh starts in the background; 0 means a fifth of the lifetime, at most 1 h.
-	// Late is how long before expiry callers wait for it; 0 means a tenth of Early, at most 1 min. Both are kept within half
-	// of a token's lifetime.
+	// Early is how long before expiry a refresh starts in the background; 0 means a fifth of the lifetime, at most 1
+	// h. Late is how long before expiry callers wait for it; 0 means a tenth of Early, at most 1 min. Both are kept
+	// within half of a token's lifetime.
 	Early, Late time.Duration
-	// Timeout bounds one request to the token endpoint, whoever triggered it; 0 means 30 s. A lock on the store is held for at
-	// most one and a half times as long.
+	// Timeout bounds one request to the token endpoint, whoever triggered it; 0 means 30 s. A lock on the store is
+	// held for at most one and a half times as long.
 	Timeout time.Duration
 	// Budget bounds requests to the token endpoint, across restarts. Zero: unbounded.
 	Budget Budget
-	// OnEvent, if set, is told what happens to the token. It is called without locks held and may use the Source, but not close it.
+	// OnEvent, if set, is told what happens to the token. It is called without locks held and may use the Source, but
+	// not close it.
 	OnEvent func(Event)
 }
 
-// Source is a token source that refreshes early, once, and remembers. See the package comment. It is safe for concurrent use.
+// Source is a token source that refreshes early, once, and remembers. See the package comment. It is safe for
+// concurrent use.
 type Source struct {
 	c           SourceConfig
 	origins     origins
@@ -77,28 +80,24 @@ type flight struct {
 
 // NewSource returns an error that names everything that is wrong with c. It sends nothing.
 func NewSource(c SourceConfig) (*Source, error) {
-	var errs []error
-	check := func(bad bool, text string) {
-		if bad {
-			errs = append(errs, errors.New(text))
-		}
-	}
-	check(c.Key == "", "Key is empty")
-	check(len(c.Key) > 500, "Key is longer than 500 bytes")
-	check(c.Exchanger == nil, "Exchanger is nil")
-	check(c.Early < 0, "Early is negative")
-	check(c.Late < 0, "Late is negative")
-	check(c.Early > 0 && c.Late > c.Early, "Late is longer than Early")
-	check(c.Timeout < 0, "Timeout is negative")
-	check(c.Budget.Requests < 0, "Budget.Requests is negative")
-	check(c.Budget.Per < 0, "Budget.Per is negative")
-	check(c.Budget.Requests > 0 && c.Budget.Per == 0, "Budget.Per is zero: requests per what?")
-	check(c.Budget.Requests == 0 && c.Budget.Per > 0, "Budget.Requests is zero: how many per window?")
+	var p problems
+	p.check(c.Key == "", "Key is empty")
+	p.check(len(c.Key) > 500, "Key is longer than 500 bytes")
+	p.check(c.Exchanger == nil, "Exchanger is nil")
+	p.check(c.Early < 0, "Early is negative")
+	p.check(c.Late < 0, "Late is negative")
+	p.check(c.Early > 0 && c.Late > c.Early, "Late is longer than Early")
+	p.check(c.Timeout < 0, "Timeout is negative")
+	p.check(c.Budget.Requests < 0, "Budget.Requests is negative")
+	p.check(c.Budget.Per < 0, "Budget.Per is negative")
+	p.check(c.Budget.Requests > 0 && c.Budget.Per == 0, "Budget.Per is zero: requests per what?")
+	p.check(c.Budget.Requests == 0 && c.Budget.Per > 0, "Budget.Requests is zero: how many per window?")
 	if v, ok := c.Exchanger.(interface{ Validate() error }); ok {
-		errs = append(errs, v.Validate())
+		p.join(v.Validate())
 	}
 	os, err := parseOrigins(c.Origins)
-	if err = errors.Join(append(errs, err)...); err != nil {
+	p.join(err)
+	if err := p.err(); err != nil {
 		return nil, fmt.Errorf("auth: token source %q: %w", c.Key, err)
 	}
 	if c.Store == nil {
@@ -116,8 +115,8 @@ func NewSource(c SourceConfig) (*Source, error) {
 }
 
 // Token returns a usable token, waiting for a refresh if there is none, no longer than ctx or retry.WithMaxWait
-// allow. Errors are *retry.Error: Auth with ErrNeedsReauth when a human must act, Unavailable with At when the budget is spent
-// or a failed refresh cools down.
+// allow. Errors are *retry.Error: Auth with ErrNeedsReauth when a human must act, Unavailable with At when the budget
+// is spent or a failed refresh cools down.
 func (s *Source) Token(ctx context.Context) (Token, Generation, error) {
 	v, err := s.current(ctx)
 	if err != nil {
@@ -134,8 +133,8 @@ func (s *Source) current(ctx context.Context) (*view, error) {
 	return s.next(ctx, true)
 }
 
-// next decides what a caller gets: the token in use, the outcome of a flight, or a refusal. With fallback a token that is not
-// what is wished for, but may still be used, is better than an error.
+// next decides what a caller gets: the token in use, the outcome of a flight, or a refusal. With fallback a token
+// that is not what is wished for, but may still be used, is better than an error.
 func (s *Source) next(ctx context.Context, fallback bool) (*view, error) {
 	s.mu.Lock()
 	now := time.Now()
@@ -183,8 +182,8 @@ func (s *Source) next(ctx context.Context, fallback bool) (*view, error) {
 	return nil, copied(f.err)
 }
 
-// wait returns nil when f is done. The reading of the store is waited for as long as ctx allows, the request to the partner no
-// longer than the caller's patience.
+// wait returns nil when f is done. The reading of the store is waited for as long as ctx allows, the request to the
+// partner no longer than the caller's patience.
 func (s *Source) wait(ctx context.Context, f *flight) *retry.Error {
 	select {
 	case <-f.loaded:
@@ -270,6 +269,39 @@ func (s *Source) launch() *flight {
 	return f
 }
 
+// Replace stores a token that was obtained otherwise, because a human authorized again, as the next generation.
+// Nobody needs to act any more, and pauses are over. A token without Access but with Refresh is traded for one when a
+// caller needs it.
+func (s *Source) Replace(ctx context.Context, t Token) error {
+	if t.Access != "" {
+		if err := t.problem(); err != nil {
+			return fmt.Errorf("auth: %s: replace: %w", s.c.Key, err)
+		}
+	} else if p := t.Refresh.problem(); p != "" {
+		return fmt.Errorf("auth: %s: replace: the token has no Access and its Refresh %s", s.c.Key, p)
+	}
+	for {
+		r, err := s.c.Store.LoadToken(ctx, s.c.Key)
+		if err == nil {
+			r.Token, r.NeedsReauth, r.Credentials, r.CoolDown = t, "", "", time.Time{}
+			r.Generation++
+			_, err = s.c.Store.SaveToken(ctx, s.c.Key, r)
+		}
+		if errors.Is(err, ErrConflict) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("auth: %s: replace: %w", s.c.Key, err)
+		}
+		break
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fast.Store(nil)
+	s.view, s.wanted, s.retryAt, s.fails, s.dead = nil, nil, time.Time{}, 0, false
+	return nil
+}
+
 // State returns what is known of the token, without the token, from the store and from this process.
 func (s *Source) State(ctx context.Context) (State, error) {
 	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
@@ -305,8 +337,9 @@ func (s *Source) State(ctx context.Context) (State, error) {
 	return st, nil
 }
 
-// Close ends background work and waits for it: what waits for others gives up, a request that was sent is waited for, so that its token
-// is not lost. It revokes nothing. Its error says that a token was obtained which the store does not take.
+// Close ends background work and waits for it: what waits for others gives up, a request that was sent is waited for,
+// so that its token is not lost. It revokes nothing. Its error says that a token was obtained which the store does
+// not take.
 func (s *Source) Close() error {
 	s.mu.Lock()
 	s.closed = true

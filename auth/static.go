@@ -2,7 +2,6 @@ package auth
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -24,27 +23,18 @@ type APIKeyConfig struct {
 
 // NewAPIKey returns an error that names everything that is wrong with c.
 func NewAPIKey(c APIKeyConfig) (*APIKey, error) {
-	var errs []error
-	bad := func(s string) { errs = append(errs, errors.New(s)) }
-	switch {
-	case c.Header != "" && c.Query != "":
-		bad("both Header and Query are set")
-	case c.Header == "" && c.Query == "":
-		bad("neither Header nor Query is set")
-	case c.Header != "" && !isToken(c.Header):
-		bad("Header is not a header's name")
+	var p problems
+	p.check(c.Header != "" && c.Query != "", "Header and Query are both set")
+	p.check(c.Header == "" && c.Query == "", "Header and Query are both empty")
+	p.check(c.Header != "" && !isToken(c.Header), "Header is not a header's name")
+	p.check(c.Prefix != "" && c.Header == "", "Prefix is for a key in a header")
+	if c.Prefix != "" {
+		p.secret("Prefix", Secret(c.Prefix))
 	}
-	if c.Prefix != "" && c.Header == "" {
-		bad("Prefix is for a key in a header")
-	}
-	if p := Secret("x" + c.Prefix).problem("Prefix"); p != "" {
-		bad(p)
-	}
-	if p := c.Key.problem("Key"); p != "" {
-		bad(p)
-	}
+	p.secret("Key", c.Key)
 	os, err := parseOrigins(c.Origins)
-	if err = errors.Join(append(errs, err)...); err != nil {
+	p.join(err)
+	if err := p.err(); err != nil {
 		return nil, fmt.Errorf("auth: API key: %w", err)
 	}
 	s := &static{origins: os}
@@ -71,20 +61,13 @@ type BasicConfig struct {
 
 // NewBasic returns an error that names everything that is wrong with c.
 func NewBasic(c BasicConfig) (*Basic, error) {
-	var errs []error
-	if c.Username == "" {
-		errs = append(errs, errors.New("Username is empty"))
-	} else if p := Secret(c.Username).problem("Username"); p != "" {
-		errs = append(errs, errors.New(p))
-	}
-	if strings.Contains(c.Username, ":") {
-		errs = append(errs, errors.New("Username holds a colon")) // RFC 7617 section 2
-	}
-	if p := c.Password.problem("Password"); p != "" {
-		errs = append(errs, errors.New(p))
-	}
+	var p problems
+	p.secret("Username", Secret(c.Username))
+	p.check(strings.Contains(c.Username, ":"), "Username holds a colon") // RFC 7617 section 2
+	p.secret("Password", c.Password)
 	os, err := parseOrigins(c.Origins)
-	if err = errors.Join(append(errs, err)...); err != nil {
+	p.join(err)
+	if err := p.err(); err != nil {
 		return nil, fmt.Errorf("auth: basic credentials: %w", err)
 	}
 	value := "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+string(c.Password)))
@@ -181,7 +164,8 @@ func closeBody(req *http.Request) {
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false
 		}
 	}

@@ -23,12 +23,13 @@ type Generation uint64
 // Exchanger gets one token from the partner: one request to the token endpoint, no retry, no cache.
 //
 // An Exchanger may have a method Validate() error that names everything that is wrong with its configuration, which
-// [NewSource] calls, and a method Fingerprint() string that changes when its credentials do: a grant found dead with other
-// credentials is then tried again with these.
+// [NewSource] calls, and a method Fingerprint() string that changes when its credentials do: a grant found dead with
+// other credentials is then tried again with these.
 type Exchanger interface {
-	// Exchange trades old (which may be zero) for a new token, and returns by the time ctx ends. A refusal that no repetition will
-	// heal wraps [ErrGrant]; one that says when to come back is a *retry.Error with At; a request that was never sent is a
-	// *retry.Error with Sent Never, and does not count in the budget. Errors hold no body and no secret.
+	// Exchange trades old (which may be zero) for a new token, and returns by the time ctx ends. A refusal that no
+	// repetition will heal wraps [ErrGrant]; one that says when to come back is a *retry.Error with At; a request
+	// that was never sent is a *retry.Error with Sent Never, and does not count in the budget. Errors hold no body
+	// and no secret.
 	Exchange(ctx context.Context, old Token) (Token, error)
 }
 
@@ -37,7 +38,8 @@ type view struct {
 	token  Token
 	gen    Generation
 	header []string // the value of Authorization; never written into
-	// From early on a refresh runs in the background, from late on callers wait for it, at expiry the token is dead. All zero: unknown.
+	// From early on a refresh runs in the background, from late on callers wait for it, at expiry the token is dead.
+	// All zero: unknown.
 	early, late, expiry time.Time
 
 	refusals refusals

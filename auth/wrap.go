@@ -27,9 +27,10 @@ func (r *refusals) succeeded() {
 	}
 }
 
-// Refused says that the partner refused the token of generation g; the next caller gets another one if there is one. A generation
-// that is no longer the current one is ignored, so that a late answer does not cost a fresh token. So is, for a while, a
-// generation that was refused as soon as it was born: another one would fare no better, what is missing is a permission.
+// Refused says that the partner refused the token of generation g; the next caller gets another one if there is one.
+// A generation that is no longer the current one is ignored, so that a late answer does not cost a fresh token. So
+// is, for a while, a generation that was refused as soon as it was born: another one would fare no better, what is
+// missing is a permission.
 func (s *Source) Refused(_ context.Context, g Generation) { s.refuse(g, false) }
 
 // refuse is Refused; again: by the replay of a request that another generation was refused for.
@@ -57,10 +58,10 @@ func (s *Source) refuse(g Generation, again bool) {
 	s.fast.Store(nil)
 }
 
-// Wrap returns a RoundTripper that authorizes requests. An answer judged Auth with scope Credential (or 401) makes it refresh once
-// and replay the request (its body from GetBody), if that gives another generation. If it does not, the partner's answer is
-// passed on; but when it was 401, and a refresh is to be had later or by a human only, the error of [Source.Token] is returned, which
-// says so.
+// Wrap returns a RoundTripper that authorizes requests. An answer judged Auth with scope Credential (or 401) makes it
+// refresh once and replay the request (its body from GetBody), if that gives another generation. If it does not, the
+// partner's answer is passed on; but when it was 401, and a refresh is to be had later or by a human only, the error
+// of [Source.Token] is returned, which says so.
 func (s *Source) Wrap(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -138,7 +139,8 @@ func (t *transport) refused(req *http.Request, resp *http.Response, err error, v
 		v.refusals.succeeded()
 		return false
 	}
-	if resp == nil || verdict.Class != retry.Auth || verdict.Scope != retry.Credential && resp.StatusCode != http.StatusUnauthorized {
+	if resp == nil || verdict.Class != retry.Auth ||
+		verdict.Scope != retry.Credential && resp.StatusCode != http.StatusUnauthorized {
 		return false
 	}
 	t.s.refuse(v.gen, again)
