@@ -1,2 +1,61 @@
 // Package ratelimit keeps calls within a partner's limits, as the partner counts them.
+//
+// Around an http.Client that exists, it is one line:
+//
+//	lim, err := ratelimit.New(ratelimit.Tiers{
+//		{Requests: 15, Per: time.Second}, {Requests: 120, Per: time.Minute}, {Requests: 5000, Per: time.Hour}, {Concurrent: 15},
+//	}, ratelimit.Options{Name: "guesty", Dialect: ratelimit.PerWindowHeaders})
+//	hc.Transport = lim.Wrap(hc.Transport)
+//
+// Every tier admits a call or none spends anything. A [Limiter] counts for each [Call.Key] on its own; use one key for each
+// account, property or credential whose quota is its own, by [WithCall]. A call that cannot be admitted waits in line, by priority
+// and then in order; one that would wait for longer than its context, retry.WithMaxWait or [Options.MaxWait] allow is refused at
+// once with a [*retry.Error] of class RateLimit that says in At when to come back.
+//
+// # Which kind of tier
+//
+// What a partner means by "120 per minute" is one of three things, and only the strictest is safe when it does not say:
+//
+//   - [Sliding], the default: never more than 120 in any minute, wherever it starts. A partner that counts in fixed windows, in
+//     sliding ones or by a bucket is content with it.
+//   - [Fixed]: 120 in each minute of the clock, so that 240 can arrive around a full minute. Only for a partner that says so, and only
+//     as good as the two clocks agree.
+//   - [TokenBucket]: refilled evenly up to a burst. A bucket whose burst is the limit lets twice the limit through in its worst
+//     minute. For partners that describe a bucket.
+//
+// A tier with Concurrent limits the requests in flight: admitted, and not yet released.
+//
+// # Two phases, and their price
+//
+// A partner counts a request when it arrives, some time between our sending it and its answer. So a [Permit] holds room in every tier, without end, from
+// when it is admitted; the window of its charge starts at [Permit.Answered], the last moment at which it can have arrived, or later when
+// no answer came ([Permit.Lost]); and [Permit.Release] without either refunds all of it, exactly. That is how no window at the partner is ever
+// exceeded whatever the latency. The price: a tier of N per W yields N·W/(W+L) when calls take L: 99.7 % of 120 per minute at 200 ms, 83 % of 15 per second.
+//
+// A limit up to 256 is counted exactly. A larger one is counted in 64 sub-windows, each charged until its end has left the window: never
+// too much is admitted, and at most 1/64 too little. A key that was used takes about 1 kB and 16 bytes for each request that an exact tier has in
+// its window; keys whose windows are empty are forgotten.
+//
+// # What the partner says
+//
+// A 429 with a time to come back parks its key, for everyone who shares the limiter ([Limiter.Park]). A [Dialect] reads the partner's own
+// counts from an answer's headers: when others spend from the same quota, or the limit was cut, that is taken into account. Reports only ever
+// take room away that our own count would give, and give it back; they never admit more than the tiers say. Answers that overtook
+// each other are recognised by when their requests were sent.
+//
+// # Restarts
+//
+// What was spent before a restart still counts at the partner. With [Options.State] it is restored. [Limiter.Close] saves all of it. A process
+// that is killed cannot; so, before anything is sent on it, the store holds a lease: how much may be spent until the next save. Whoever
+// finds a lease that was not closed takes it as spent, and sits out one window of every tier of up to a minute, of which nothing is
+// written down while calls are made. The cost: one small write when a key is first used, then one for every 1/128 to 1/64 of the smallest limit
+// above a minute (for 5,000 per hour, one write in 39 to 78 calls; for 5 per day, one for each); and after a kill a minute, and up to
+// 1/64 of the limit, once. A store that fails while there is no lease left refuses calls with class Unavailable.
+//
+// [Options.ColdStart] says what a key starts with of which the store knows nothing.
+//
+// # Backends
+//
+// Counting is behind the interface [Quota]; without one a limiter counts in memory, which is right for one process. The suite
+// ratelimittest.Quota is what a backend must pass.
 package ratelimit
