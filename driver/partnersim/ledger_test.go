@@ -202,8 +202,8 @@ func TestFixedTierCountsInAlignedWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, partnersim.Config{Tiers: ratelimit.Tiers{{Kind: ratelimit.Fixed, Requests: 2, Per: time.Second}}})
 		var got []int
-		for _, pause := range []time.Duration{900, 50, 10, 40, 10} { // at 0.9, 0.95, 0.96 | 1.0, 1.01
-			time.Sleep(pause * time.Millisecond)
+		for _, pause := range []int{900, 50, 10, 40, 10} { // at 0.9, 0.95, 0.96 | 1.0, 1.01
+			time.Sleep(time.Duration(pause) * time.Millisecond)
 			status, _, _, _ := get(t.Context(), s, "/")
 			got = append(got, status)
 		}

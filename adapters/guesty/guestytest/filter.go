@@ -214,7 +214,10 @@ func (c condition) holds(at time.Time, text string) bool {
 		}
 		return strings.Compare(text, v)
 	}
-	v := c.values[0]
+	var v string // an empty list is in $in alone
+	if len(c.values) > 0 {
+		v = c.values[0]
+	}
 	switch c.op {
 	case "$eq":
 		return compare(v) == 0

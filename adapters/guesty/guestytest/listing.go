@@ -132,19 +132,24 @@ func nickname(i int) string { return "UNIT-" + strconv.Itoa(i) }
 // defaultListing is the limited set of fields that comes without the fields parameter. That there is one is documented, which it is is not.
 var defaultListing = project("_id accountId title nickname type isListed active pms propertyType accommodates address picture timezone")
 
+// listingCreated is when the listing was created: the added ones one second after the other from the epoch on.
+func (s *Server) listingCreated(i int) time.Time {
+	if i >= s.cfg.Listings {
+		return s.cfg.Epoch.Add(time.Duration(i-s.cfg.Listings) * time.Second)
+	}
+	return createdBase.Add(time.Duration(i) * time.Second)
+}
+
 // writeListing writes the listing with the index.
 func (s *Server) writeListing(w *writer, i int, p *projection) {
 	d := s.listingDice(i)
 	f := s.listingFacts(i)
 	rev := s.listings.Revision(i)
 	odd := s.odd(i, oddListingShapes)
-	created := createdBase.Add(time.Duration(i) * time.Second)
+	created := s.listingCreated(i)
 	updated := s.updated(d, i)
 	if rev.Number > 0 {
 		updated = rev.At
-		if i >= s.cfg.Listings {
-			created = s.cfg.Epoch.Add(time.Duration(i-s.cfg.Listings) * time.Second)
-		}
 	}
 
 	w.open('{')
@@ -308,22 +313,21 @@ func caption(n, edition int) string {
 // writePhotos writes the photos of the listing as the property photos endpoint has them: a bare array whose order is not that of index.
 func (s *Server) writePhotos(w *writer, i int) {
 	rev := s.listings.Revision(i)
-	created := createdBase.Add(time.Duration(i) * time.Second)
-	w.open('[')
+	edits := rev.Number
+	if i >= s.cfg.Listings {
+		edits-- // the first revision is its coming to be
+	}
+	created := s.listingCreated(i)
 	n := s.cfg.PhotosPerListing
+	w.open('[')
 	for k := range n {
 		at := k
 		if s.odd(i, 2) != 0 {
 			at = n - 1 - k
 		}
 		edition, updated := 0, created
-		if i >= s.cfg.Listings {
-			updated = rev.At
-		}
-		if rev.Number > 0 && i < s.cfg.Listings && at == 0 { // an update of a listing changes its first photo
-			edition, updated = rev.Number, rev.At
-		} else if i >= s.cfg.Listings && rev.Number > 1 && at == 0 {
-			edition = rev.Number - 1
+		if edits > 0 && at == 0 { // an update of a listing changes its first photo
+			edition, updated = edits, rev.At
 		}
 		original := s.photoURL(i, at)
 		w.open('{')

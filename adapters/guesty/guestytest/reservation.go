@@ -90,16 +90,15 @@ func (s *Server) stay(i int) stay {
 	r.changed = s.reservations.Revision(i)
 	r.updated = s.changedAt(i)
 	base := s.cfg.Listings * s.cfg.ReservationsPerListing
-	slot := i - base
-	if i < base {
-		slot = i % s.cfg.ReservationsPerListing
-	} else {
-		r.created = s.cfg.Epoch.Add(time.Duration(slot) * time.Second)
+	// The first stays of one listing follow each other without overlap, one in three weeks, half of them before the epoch.
+	slot := i % max(s.cfg.ReservationsPerListing, 1)
+	if i >= base {
+		slot = s.cfg.ReservationsPerListing + (i-base)%12
+		r.created = s.cfg.Epoch.Add(time.Duration(i-base) * time.Second)
 	}
-	// Stays of one listing follow each other without overlap, every three weeks around the epoch.
-	day := s.cfg.Epoch.Truncate(24 * time.Hour)
+	day := s.cfg.Epoch.Truncate(24*time.Hour).AddDate(0, 0, -21*(s.cfg.ReservationsPerListing/2))
 	r.nights = 1 + d.Int(rNights, 14)
-	r.start = day.AddDate(0, 0, -60+21*(slot%200)+d.Int(rStart, 6))
+	r.start = day.AddDate(0, 0, 21*slot+d.Int(rStart, 6))
 	r.end = r.start.AddDate(0, 0, r.nights)
 	offset := time.Duration(r.listingFacts.place.offset) * time.Hour
 	r.checkIn = r.start.Add(15*time.Hour - offset)

@@ -89,7 +89,7 @@ func NewServer(c Config) (*Server, error) {
 		c.Epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	}
 	if first := createdBase.AddDate(1, 0, 0); c.Epoch.Before(first) {
-		errs = append(errs, fmt.Errorf("the field Epoch is %v, want %v or later", c.Epoch, first))
+		errs = append(errs, fmt.Errorf("the account's Epoch is %v, want %v or later", c.Epoch, first))
 	}
 	if c.Odd == 0 {
 		c.Odd = 7
