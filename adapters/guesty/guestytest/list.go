@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/integrationkit/integrationkit/driver/partnersim"
 )
@@ -114,13 +115,18 @@ func (s *Server) rows(pop *partnersim.Population, p page, candidates []int, keep
 	return rows, count
 }
 
+// buffers are for the big answers, so that a simulated partner leaves little to collect beside the client that is measured.
+var buffers = sync.Pool{New: func() any { return new(writer) }}
+
 // envelope writes the classic one around the rows. Its count is missing from some pages: it is known to lag or be absent.
 func (s *Server) envelope(w http.ResponseWriter, p page, rows []int, count int, row func(j *writer, i int)) {
-	j := writer{b: make([]byte, 0, 1024*(len(rows)+1))}
+	j := buffers.Get().(*writer)
+	defer buffers.Put(j)
+	j.b = j.b[:0]
 	j.open('{')
 	j.array(nil, "results", func(*projection) {
 		for _, i := range rows {
-			row(&j, i)
+			row(j, i)
 		}
 	})
 	if s.cfg.Odd < 0 || (p.skip/p.limit)%s.cfg.Odd != s.cfg.Odd-1 {

@@ -3,6 +3,7 @@ package guestytest_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -75,7 +76,7 @@ func TestFiltersOfReservations(t *testing.T) {
 			{"field": "nights", "operator": "$eq", "value": "1"}, {"field": "status", "operator": "$like", "value": "1"}, {"field": "status", "operator": "$eq", "value": 1},
 			{"field": "status", "operator": "$in", "value": "x"}, {"field": "checkIn", "operator": "$gt", "value": "soon"},
 		} {
-			if resp, body := c.get("/v1/reservations?" + filters(t, bad)); resp.StatusCode != 400 {
+			if resp, body := c.get("/v1/reservations?" + filters(t, bad)); resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("%v: status %d, %.100s", bad, resp.StatusCode, body)
 			}
 		}
@@ -147,7 +148,7 @@ func TestV3(t *testing.T) {
 					}
 				}
 				resp, body := c.get(fmt.Sprintf("/v1/reservations-v3/search?limit=30&skip=%d&%s", skip, query))
-				if resp.StatusCode != 200 {
+				if resp.StatusCode != http.StatusOK {
 					t.Fatalf("%s: status %d, %s", query, resp.StatusCode, body)
 				}
 				decode(t, body, &page)
@@ -183,7 +184,7 @@ func TestV3(t *testing.T) {
 		if decode(t, body, &rows); len(rows) != 2 || rows[0].ID+rows[0].ReservationID != want[3] {
 			t.Errorf("by id: %s", body)
 		}
-		if resp, _ := c.get("/v1/reservations-v3?" + strings.Repeat("reservationIds[]=x&", 11)); resp.StatusCode != 400 {
+		if resp, _ := c.get("/v1/reservations-v3?" + strings.Repeat("reservationIds[]=x&", 11)); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("eleven ids: status %d", resp.StatusCode)
 		}
 	})
