@@ -96,7 +96,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		if !bytes.Equal(in, b) {
 			t.Fatal("the body was changed")
 		}
-		if json.Unmarshal(b, &want) == nil && utf8.Valid(b) {
+		if json.Unmarshal(b, &want) == nil && (utf8.Valid(b) || !strings.Contains(media, ";")) {
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Fatalf("%q decodes to %v, %v; want %v", b, got, err, want)
 			}
