@@ -36,9 +36,10 @@ type Config struct {
 	Tokens *Tokens
 	// Scale is how much faster than real the partner's time runs: from 1 (also 0) to [MaxScale].
 	Scale float64
-	// Latency is the time from sending a request to reading its answer, half of it before the partner counts the request, half after.
+	// Latency is the time from sending a request to reading its answer: a quarter of it until the request arrives and is counted, half
+	// of it at the partner, where the request is in flight, and a quarter on the way back. The handler runs at the arrival.
 	Latency time.Duration
-	// Jitter is added to Latency: each half grows by a random time of up to half of it.
+	// Jitter is added to Latency: each way takes a random time of up to half of it longer.
 	Jitter time.Duration
 	// Seed makes jitter and faults repeatable.
 	Seed uint64

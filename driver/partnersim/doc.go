@@ -11,7 +11,7 @@
 //     Retry-After. It spends nothing, as at most partners. [Server.Report] tells of violations, the worst window and the
 //     use of each tier.
 //   - a token endpoint ([Tokens]) with lifetimes, revocation and a budget of its own.
-//   - a network with latency before the arrival and after the answer; what a client has sent arrives also when it gave up.
+//   - a network with latency before the arrival, at the partner, and after the answer; what a client has sent arrives also when it gave up.
 //   - faults on demand ([Rule], [ParseFaults]), the same ones for the same seed.
 //   - time that runs up to 60 times as fast: windows, latencies, lifetimes and Retry-After (which then has decimals) are
 //     divided by [Config.Scale]. [Server.Limits] are the tiers that the driver must be given.

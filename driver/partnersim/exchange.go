@@ -12,16 +12,16 @@ import (
 
 // exchange is the way of one request: out over the network, arrival, answer, and back.
 type exchange struct {
-	out, back time.Duration
-	kind      Kind // of the fault, "" none
-	rule      Rule
-	admission admission
-	answer    recorder
+	out, work, back time.Duration
+	kind            Kind // of the fault, "" none
+	rule            Rule
+	admission       admission
+	answer          recorder
 }
 
 // begin draws what the network and the faults do to the request.
 func (s *Server) begin(r *http.Request) *exchange {
-	x := &exchange{out: s.cfg.Latency / 2, back: s.cfg.Latency / 2}
+	x := &exchange{out: s.cfg.Latency / 4, work: s.cfg.Latency / 2, back: s.cfg.Latency / 4}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cfg.Jitter > 0 {
@@ -29,7 +29,7 @@ func (s *Server) begin(r *http.Request) *exchange {
 		x.out += time.Duration(Dice{s.rng}.Float(0) * float64(s.cfg.Jitter) / 2)
 		x.back += time.Duration(Dice{s.rng}.Float(1) * float64(s.cfg.Jitter) / 2)
 	}
-	x.out, x.back = s.scaled(x.out), s.scaled(x.back)
+	x.out, x.work, x.back = s.scaled(x.out), s.scaled(x.work), s.scaled(x.back)
 	if len(s.rules) > 0 {
 		now := s.now()
 		for _, rule := range s.rules {

@@ -242,7 +242,7 @@ func TestInFlightIsCountedFromArrivalToAnswer(t *testing.T) {
 		if got := s.Report().Tiers[0]; got.Worst != 4 || got.Counted != 3 {
 			t.Errorf("report: %+v", got)
 		}
-		// One after the other none is refused, though each one's answer is still on its way for a second.
+		// One after the other none is refused, though each answer is still on its way for half a second.
 		for range 4 {
 			if status, _, _, _ := get(t.Context(), s, "/"); status != 200 {
 				t.Errorf("status %d", status)

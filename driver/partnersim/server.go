@@ -37,8 +37,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		breakOff(w)
 		return
 	}
+	err := s.wait(r.Context(), x.work)
 	s.leave(&x.admission)
-	if s.wait(r.Context(), x.back) != nil {
+	if err != nil || s.wait(r.Context(), x.back) != nil {
 		s.abandon()
 		breakOff(w)
 		return

@@ -67,8 +67,12 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		s.abandon()
 		return nil, err
 	}
+	err = s.wait(ctx, x.work)
 	s.leave(&x.admission)
-	if err := s.wait(ctx, x.back); err != nil {
+	if err == nil {
+		err = s.wait(ctx, x.back)
+	}
+	if err != nil {
 		s.abandon()
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/integrationkit/integrationkit/ratelimit"
 )
 
-// A timer-driven exchange takes exactly the latency, half of it before the request is counted.
+// A timer-driven exchange takes exactly the latency, a quarter of it before the request is counted.
 func TestLatencyIsSplit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var arrived time.Duration
@@ -27,8 +27,8 @@ func TestLatencyIsSplit(t *testing.T) {
 		if _, _, _, err := get(t.Context(), s, "/"); err != nil {
 			t.Fatal(err)
 		}
-		if total := time.Since(start); arrived != 50*time.Millisecond || total != 100*time.Millisecond {
-			t.Errorf("arrived after %v, answered after %v; want 50ms, 100ms", arrived, total)
+		if total := time.Since(start); arrived != 25*time.Millisecond || total != 100*time.Millisecond {
+			t.Errorf("arrived after %v, answered after %v; want 25ms, 100ms", arrived, total)
 		}
 	})
 }
