@@ -84,6 +84,7 @@ const (
 	qEventsOf
 	qRejections
 	qRejectionsFrom
+	qAnyRejection
 	qCheckpoint
 	qLoadToken
 	qLoadLimit
@@ -119,6 +120,7 @@ var statements = [queries]string{
 		"WHERE integration = ? AND seq > ? ORDER BY seq LIMIT ?",
 	qRejections:     rejectionsWhere("key > ?"),
 	qRejectionsFrom: rejectionsWhere("key >= ?"),
+	qAnyRejection:   "SELECT 1 FROM ik_rejections WHERE integration = ? AND kind = ? LIMIT 1",
 	qCheckpoint:     "SELECT state FROM ik_checkpoints WHERE integration = ? AND kind = ?",
 	qLoadToken:      "SELECT version, record FROM ik_tokens WHERE key = ?",
 	qLoadLimit:      "SELECT state FROM ik_limits WHERE key = ?",

@@ -86,6 +86,12 @@ func (t *storeTx) PutRejections(ctx context.Context, rejections []importer.Rejec
 
 // DeleteRejections implements importer.Tx.
 func (t *storeTx) DeleteRejections(ctx context.Context, c importer.Collection, keys []string) error {
+	if len(keys) > 1 { // nearly always there is none at all
+		var one int
+		if any, err := t.one(ctx, qAnyRejection, []any{&one}, c.Integration, string(c.Kind)); err != nil || !any {
+			return t.s.failed(ctx, of("delete rejections", c), err)
+		}
+	}
 	for _, key := range keys {
 		if _, err := t.exec(ctx, qDropRejection, c.Integration, string(c.Kind), key); err != nil {
 			return t.s.failed(ctx, of("delete rejections", c), err)
