@@ -210,11 +210,11 @@ func (s *Store) start(ctx context.Context, path string) (err error) {
 	}
 	for n, text := range statements {
 		text = s.dialect.rebind(text)
-		if s.writeStmts[n], err = s.writer.PrepareContext(ctx, text); err != nil {
+		if s.writeStmts[n], err = s.writer.PrepareContext(ctx, text); err != nil { //nolint:sqlclosecheck // by Close
 			return err
 		}
 		if query(n) < writes {
-			if s.readStmts[n], err = s.read.PrepareContext(ctx, text); err != nil {
+			if s.readStmts[n], err = s.read.PrepareContext(ctx, text); err != nil { //nolint:sqlclosecheck // by Close
 				return err
 			}
 		}

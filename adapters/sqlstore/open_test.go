@@ -111,8 +111,8 @@ func TestOpenRefusesOtherFiles(t *testing.T) {
 	}
 }
 
-// exec runs a statement on the database at path, past the store.
-func exec(t testing.TB, path, text string, args ...any) {
+// execSQL runs a statement on the database at path, past the store.
+func execSQL(t testing.TB, path, text string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -140,7 +140,7 @@ func closed(t *testing.T, k *auth.Keys) string {
 
 func TestOpenRefusesNewerSchema(t *testing.T) {
 	path := closed(t, keys(t, "k1"))
-	exec(t, path, "INSERT INTO ik_schema (version_id, is_applied) VALUES (99, 1)")
+	execSQL(t, path, "INSERT INTO ik_schema (version_id, is_applied) VALUES (99, 1)")
 	refused(t, path, keys(t, "k1"), sqlstore.ErrNewer)
 	// Everything that is wrong is named at once.
 	refused(t, path, keys(t, "k2"), sqlstore.ErrNewer, sqlstore.ErrKeys)
@@ -235,7 +235,7 @@ func TestOpenAgain(t *testing.T) {
 // A database may be shared with others, a queue say.
 func TestOpenBesideOtherTables(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "host.db")
-	exec(t, path, "CREATE TABLE goose_db_version (version_id INTEGER, is_applied INTEGER); INSERT INTO goose_db_version VALUES (77, 1)")
+	execSQL(t, path, "CREATE TABLE goose_db_version (version_id INTEGER, is_applied INTEGER); INSERT INTO goose_db_version VALUES (77, 1)")
 	benchPut(t, open(t, path, keys(t, "k1")))
 }
 

@@ -50,7 +50,7 @@ func (q *session) exec(ctx context.Context, n query, args ...any) (sql.Result, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, stmt := q.in(ctx, n)
+	ctx, stmt := q.in(ctx, n) //nolint:sqlclosecheck // by Close, and the transaction's by its end
 	return stmt.ExecContext(ctx, args...)
 }
 
@@ -58,7 +58,7 @@ func (q *session) query(ctx context.Context, n query, args ...any) (*sql.Rows, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, stmt := q.in(ctx, n)
+	ctx, stmt := q.in(ctx, n) //nolint:sqlclosecheck // by Close, and the transaction's by its end
 	return stmt.QueryContext(ctx, args...)
 }
 

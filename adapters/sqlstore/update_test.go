@@ -44,7 +44,7 @@ func TestNestedWritesFail(t *testing.T) {
 
 func TestTxFrom(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kit.db")
-	exec(t, path, "CREATE TABLE jobs (record TEXT NOT NULL)")
+	execSQL(t, path, "CREATE TABLE jobs (record TEXT NOT NULL)")
 	s := open(t, path, nil)
 	if _, ok := sqlstore.TxFrom(t.Context()); ok {
 		t.Error("there is a transaction outside of Update")
@@ -187,8 +187,8 @@ func TestDamagedRows(t *testing.T) {
 	if _, err := s.SaveToken(t.Context(), "k", auth.Record{Generation: 1}); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, path, `UPDATE ik_records SET older = '{'; UPDATE ik_checkpoints SET state = '{"Generation":"secret"}'`)
-	exec(t, path, "UPDATE ik_rejections SET raw = x'00'; UPDATE ik_tokens SET record = x'00'")
+	execSQL(t, path, `UPDATE ik_records SET older = '{'; UPDATE ik_checkpoints SET state = '{"Generation":"secret"}'`)
+	execSQL(t, path, "UPDATE ik_rejections SET raw = x'00'; UPDATE ik_tokens SET record = x'00'")
 	ctx := t.Context()
 	_, err1 := s.List(ctx, resources, importer.Filter{})
 	_, err2 := s.Rejections(ctx, resources, "", 10)
