@@ -47,6 +47,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 		if l.quota != nil || k.first != nil || k.left < cost {
 			return l.wait(ctx, k, c.Priority, cost)
 		}
+		k.drain()
 		v, slot, gen := k.take(cost, 0, now)
 		if !v.ok {
 			return l.wait(ctx, k, c.Priority, cost)
@@ -205,6 +206,7 @@ func (l *Limiter) try(ctx context.Context, k *key, w *waiter, now int64) (verdic
 		}
 		return v, g.Tier, Permit{}, nil
 	}
+	k.drain()
 	if k.first == w && k.left < w.cost {
 		if k.busy {
 			return verdict{open: true, at: now}, "state", Permit{}, nil
@@ -213,6 +215,7 @@ func (l *Limiter) try(ctx context.Context, k *key, w *waiter, now int64) (verdic
 		if err != nil {
 			return verdict{}, "", Permit{}, err
 		}
+		k.drain()
 		now = l.now()
 	}
 	if k.first != w {

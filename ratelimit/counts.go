@@ -192,15 +192,13 @@ func (c *counts) arrive(i int32, gen uint32, at, now int64, answered bool) bool 
 	return true
 }
 
-// release frees the slot, and refunds what was never said to have arrived. It reports whether that was news, and
-// whether it was a refund.
-func (c *counts) release(i int32, gen uint32) (news, refund bool) {
+// release frees the slot, and refunds what was never said to have arrived. It reports whether that was news.
+func (c *counts) release(i int32, gen uint32) bool {
 	s := c.slot(i, gen)
 	if s == nil {
-		return false, false
+		return false
 	}
 	if s.state != slotCharged {
-		refund = true
 		c.unhold(s, false)
 	}
 	c.inflight--
@@ -209,7 +207,7 @@ func (c *counts) release(i int32, gen uint32) (news, refund bool) {
 		s.gen = 1
 	}
 	c.free = i
-	return true, refund
+	return true
 }
 
 func (c *counts) unhold(s *slot, answered bool) {

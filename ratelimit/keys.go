@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/integrationkit/integrationkit/retry"
@@ -18,6 +19,11 @@ const soon = 100 * time.Millisecond
 type key struct {
 	name string
 
+	// released holds a permit that was released and is not yet taken off the counts, 0 for none: most releases need no
+	// lock. Whoever reads the counts calls drain first; whoever fills it looks at waiting after.
+	released atomic.Uint64
+	waiting  atomic.Int32 // in line
+
 	mu sync.Mutex // guards the fields below
 	counts
 	gone   bool // reclaimed, or the limiter is closed
@@ -30,7 +36,14 @@ type key struct {
 	retryAt     int64 // after a save that failed
 
 	first, end *waiter // in line, by priority
-	waiting    int
+}
+
+// drain takes the permit that was released off the counts; k is locked.
+func (k *key) drain() {
+	if id := k.released.Load(); id != 0 {
+		k.released.Store(0)
+		k.release(int32(uint32(id)), uint32(id>>32))
+	}
 }
 
 func (l *Limiter) lookup(name string) *key {
@@ -103,7 +116,8 @@ func (l *Limiter) coldStart(k *key, now int64) {
 func (l *Limiter) reclaim(now int64, most int) {
 	for name, k := range l.keys {
 		k.mu.Lock()
-		if k.waiting == 0 && !k.busy && (l.quota != nil || k.idle(now)) {
+		k.drain()
+		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil || k.idle(now)) {
 			k.gone = true
 			delete(l.keys, name)
 			l.last.CompareAndSwap(k, nil)
@@ -143,7 +157,7 @@ func (k *key) push(w *waiter) {
 	} else {
 		w.next.prev = w
 	}
-	k.waiting++
+	k.waiting.Add(1)
 }
 
 // remove takes w out of line and tells whoever comes first then.
@@ -160,7 +174,7 @@ func (k *key) remove(w *waiter) {
 		w.next.prev = w.prev
 	}
 	w.next, w.prev = nil, nil
-	k.waiting--
+	k.waiting.Add(-1)
 	if head {
 		k.signal()
 	}

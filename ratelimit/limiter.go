@@ -205,6 +205,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 	if !k.loaded {
 		return time.Time{}
 	}
+	k.drain()
 	now := l.now()
 	v := k.ask(cost, k.ahead(c.Priority), now)
 	switch {
@@ -283,8 +284,9 @@ func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l.quota == nil {
+		k.drain()
 		u = k.usage(l.now())
 	}
-	u.Waiting = k.waiting
+	u.Waiting = int(k.waiting.Load())
 	return u, nil
 }

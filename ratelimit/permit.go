@@ -66,6 +66,7 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) {
 		return
 	}
 	k.mu.Lock()
+	k.drain()
 	if len(obs) > 0 && k.counts.slot(int32(p.slot), p.gen) != nil {
 		k.observe(p.at, now, obs)
 	}
@@ -117,12 +118,17 @@ func (p Permit) Release() {
 		p.l.ended(k.name)
 		return
 	}
+	if k.released.CompareAndSwap(0, uint64(p.gen)<<32|uint64(p.slot)) {
+		if k.waiting.Load() > 0 {
+			k.mu.Lock()
+			k.signal()
+			k.mu.Unlock()
+		}
+		return
+	}
 	k.mu.Lock()
-	_, refund := k.release(int32(p.slot), p.gen)
-	if refund {
+	if k.release(int32(p.slot), p.gen) {
 		k.signal()
-	} else {
-		k.signalOpen()
 	}
 	k.mu.Unlock()
 }

@@ -138,6 +138,7 @@ var errState = errors.New("ratelimit: the saved state cannot be read; every tier
 
 // snapshot is the record of what was spent; k is locked.
 func (k *key) snapshot(l *Limiter, grant int64, clean bool) []byte {
+	k.drain()
 	k.advance(l.now())
 	now, wall := k.now, time.Now().UnixNano()
 	b := make([]byte, 2, 128)

@@ -82,7 +82,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		permit.Release()
 		return resp, nil
 	}
-	x.req = http.Request{}
 	x.body = resp.Body
 	if w, ok := resp.Body.(io.Writer); ok {
 		resp.Body = &duplex{x, w}
