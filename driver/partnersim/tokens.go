@@ -31,15 +31,20 @@ type Tokens struct {
 	Budget ratelimit.Tiers
 	// Mint makes the text of the n-th token of the client (n counts from 1); nil: an opaque one.
 	Mint func(client string, n int, issued, expires time.Time) string
+	// Read says whose a token is that this server did not issue, and until when it is good: one that an earlier server
+	// with the same secrets minted, so that a client that kept its token finds it good after a restart, as it would at the partner. ok
+	// is false for any other text. nil: only what this server issued is good.
+	Read func(text string) (client string, expires time.Time, ok bool)
 	// Endpoint answers requests to Path in place of the form exchange; it calls [Tokens.Grant].
 	Endpoint http.Handler
 	// BudgetKey says whose budget a request to the endpoint spends; nil: the client id of its form or Basic credentials.
 	BudgetKey func(*http.Request) string
 
-	scale  float64
-	mu     sync.Mutex
-	issued int
-	live   map[string]token
+	scale   float64
+	mu      sync.Mutex
+	issued  int
+	live    map[string]token
+	revoked bool
 }
 
 type token struct {
@@ -109,17 +114,23 @@ func (t *Tokens) Client(r *http.Request) (client string, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k, ok := t.live[text]
+	if !ok && t.Read != nil && !t.revoked {
+		if k.client, k.expires, ok = t.Read(text); ok {
+			t.live[text] = k
+		}
+	}
 	if !ok || !now.Before(k.expires) {
 		return "", false
 	}
 	return k.client, true
 }
 
-// Revoke makes every token that was issued so far worthless.
+// Revoke makes every token that was issued so far worthless, those of earlier servers included.
 func (t *Tokens) Revoke() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	clear(t.live)
+	t.revoked = true
 }
 
 // Issued returns how many tokens were granted.

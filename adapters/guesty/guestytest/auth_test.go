@@ -59,6 +59,35 @@ func TestTokenLastsADay(t *testing.T) {
 	})
 }
 
+// A token that was kept is good at the same account in another process, until it expires or is revoked.
+func TestTokenOutlivesTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, first := newServer(t, guestytest.Config{Seed: 3})
+		token := first.login().token
+		for _, tt := range []struct {
+			what   string
+			seed   uint64
+			token  string
+			before func(s *guestytest.Server)
+			status int
+		}{
+			{"the same account", 3, token, func(*guestytest.Server) {}, 200},
+			{"another account", 4, token, func(*guestytest.Server) {}, 403},
+			{"an altered token", 3, "x" + token, func(*guestytest.Server) {}, 403},
+			{"no token", 3, "a.b.c", func(*guestytest.Server) {}, 403},
+			{"after revocation", 3, token, (*guestytest.Server).RevokeTokens, 403},
+			{"a day later", 3, token, func(*guestytest.Server) { time.Sleep(24 * time.Hour) }, 403},
+		} {
+			s, c := newServer(t, guestytest.Config{Seed: tt.seed})
+			c.token = tt.token
+			tt.before(s)
+			if resp, body := c.get("/v1/accounts/me"); resp.StatusCode != tt.status {
+				t.Errorf("%s: status %d, %s; want %d", tt.what, resp.StatusCode, body, tt.status)
+			}
+		}
+	})
+}
+
 func TestTokenBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newServer(t, guestytest.Config{})

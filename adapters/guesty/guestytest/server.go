@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -101,7 +103,7 @@ func NewServer(c Config) (*Server, error) {
 	}
 	s.tokens = &partnersim.Tokens{
 		Path: "/oauth2/token", Clients: map[string]string{ClientID: ClientSecret}, Scope: "open-api",
-		Lifetime: 24 * time.Hour, Budget: TokenBudget, Mint: s.mint,
+		Lifetime: 24 * time.Hour, Budget: TokenBudget, Mint: s.mint, Read: s.readToken,
 	}
 	var err error
 	s.Server, err = partnersim.New(partnersim.Config{
@@ -184,14 +186,41 @@ func ids(p *partnersim.Population, id func(int) string) iter.Seq[string] {
 	}
 }
 
-// mint makes a token that looks like the partner's: a JWT with the claims accountId and scp. (The partner's is signed with RS256.)
+// mint makes a token that looks like the partner's: a JWT with the claims accountId and scp. (The partner's is signed with RS256.) An account
+// with the same seed takes it for its own, also in another process.
 func (s *Server) mint(client string, n int, issued, expires time.Time) string {
 	enc := base64.RawURLEncoding
 	text := enc.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + enc.EncodeToString(fmt.Appendf(nil,
 		`{"jti":"sim-%d","cid":%q,"accountId":%q,"scp":["open-api"],"iat":%d,"exp":%d}`, n, client, s.account, issued.Unix(), expires.Unix()))
+	return text + "." + enc.EncodeToString(s.sign(text))
+}
+
+func (s *Server) sign(text string) []byte {
 	mac := hmac.New(sha256.New, binary.LittleEndian.AppendUint64(nil, s.cfg.Seed))
 	mac.Write([]byte(text))
-	return text + "." + enc.EncodeToString(mac.Sum(nil))
+	return mac.Sum(nil)
+}
+
+// readToken checks a token that another server of this account minted.
+func (s *Server) readToken(text string) (client string, expires time.Time, ok bool) {
+	at := strings.LastIndexByte(text, '.')
+	if at < 0 {
+		return "", time.Time{}, false
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(text[at+1:])
+	if err != nil || !hmac.Equal(signature, s.sign(text[:at])) {
+		return "", time.Time{}, false
+	}
+	_, payload, _ := strings.Cut(text[:at], ".")
+	var claims struct {
+		CID string `json:"cid"`
+		Exp int64  `json:"exp"`
+	}
+	plain, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil || json.Unmarshal(plain, &claims) != nil {
+		return "", time.Time{}, false
+	}
+	return claims.CID, time.Unix(claims.Exp, 0), true
 }
 
 // header sets what every answer bears.
