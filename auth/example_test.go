@@ -53,7 +53,8 @@ func ExampleNewAPIKey() {
 	// refused: true
 }
 
-// OAuth client credentials with a store that outlives the process: the second Source, after a restart, needs no request.
+// OAuth client credentials with a store that outlives the process: the second Source, after a restart, needs no
+// request.
 func ExampleNewSource() {
 	store := auth.NewMemoryStore() // in earnest: sqlstore.Open
 	config := auth.SourceConfig{

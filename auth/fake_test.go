@@ -19,7 +19,8 @@ const apiURL = "https://api.example.com/v1/listings"
 
 var apiOrigins = []string{"https://api.example.com"}
 
-// issuer is a token endpoint: it issues token-1, token-2, … and takes a second for each. Its fields may be changed under mu.
+// issuer is a token endpoint: it issues token-1, token-2, … and takes a second for each. Its fields may be changed
+// under mu.
 type issuer struct {
 	mu       sync.Mutex
 	requests []time.Time

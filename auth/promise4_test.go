@@ -16,8 +16,8 @@ import (
 
 var errKilled = errors.New("the process is gone")
 
-// process is a process that can be killed: from then on nothing it does has an effect. step counts what it does to the world, twice for
-// what can be cut off before or after its effect.
+// process is a process that can be killed: from then on nothing it does has an effect. step counts what it does to
+// the world, twice for what can be cut off before or after its effect.
 type process struct {
 	auth.Store
 	auth.Exchanger
@@ -158,7 +158,8 @@ func TestPromise4_OneRefreshAcrossGoroutinesAndProcesses(t *testing.T) {
 	})
 }
 
-// TestPromise4_KilledAtEveryStep kills the process that refreshes at every step of it, while two others with 16 goroutines each go on.
+// TestPromise4_KilledAtEveryStep kills the process that refreshes at every step of it, while two others with 16
+// goroutines each go on.
 func TestPromise4_KilledAtEveryStep(t *testing.T) {
 	lost := 0
 	for killAt := 1; ; killAt++ {

@@ -18,7 +18,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// TestPromise7_NobodyIsParkedForAToken: whatever holds a token up, a caller without patience gets an answer at once, with a time.
+// TestPromise7_NobodyIsParkedForAToken: whatever holds a token up, a caller without patience gets an answer at once,
+// with a time.
 func TestPromise7_NobodyIsParkedForAToken(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -176,7 +177,8 @@ func TestPromise8_NoSecretLeaves(t *testing.T) {
 	}
 }
 
-// TestPromise9_OneTokensTroubleIsItsOwn: with one store for all, the dead, the throttled and the hanging leave the healthy one alone.
+// TestPromise9_OneTokensTroubleIsItsOwn: with one store for all, the dead, the throttled and the hanging leave the
+// healthy one alone.
 func TestPromise9_OneTokensTroubleIsItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := auth.NewMemoryStore()

@@ -131,8 +131,10 @@ func (s *Source) exchange(r Record, old *view) outcome {
 	}
 	if err == nil {
 		if tok.Obtained.IsZero() {
-			tok.Obtained = asked.UTC()
+			tok.Obtained = asked
 		}
+		// Without the monotonic clock, which stands still while a machine sleeps.
+		tok.Obtained, tok.Expiry = tok.Obtained.Round(0).UTC(), tok.Expiry.Round(0).UTC()
 		if !tok.Expiry.After(tok.Obtained) {
 			tok.Expiry = time.Time{} // born dead by a clock that is not ours: used until it is refused
 		}
