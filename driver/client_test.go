@@ -197,7 +197,7 @@ func TestSuccessIsWhatTheClassifiersSay(t *testing.T) {
 			switch {
 			case bytes.Contains(x.Body, []byte(`"success":false`)):
 				return retry.Verdict{Class: retry.Client, Sent: retry.Answered}, true
-			case x.Response != nil && x.Response.StatusCode == 404:
+			case x.Response != nil && x.Response.StatusCode == http.StatusNotFound:
 				return retry.Verdict{Class: retry.OK, Sent: retry.Answered}, true
 			}
 			return retry.Verdict{}, false
@@ -256,7 +256,7 @@ func TestBodyLimits(t *testing.T) {
 	}
 	// What an error says is not worth another error.
 	_, err := client(t, handler(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(400)
+		w.WriteHeader(http.StatusBadRequest)
 		w.Write(make([]byte, 1<<20))
 	}), small).Do(t.Context(), driver.Call{Op: "x"})
 	if e := asError(t, err); e.Status != 400 || errors.Is(err, driver.ErrTooLarge) {
@@ -285,7 +285,7 @@ func TestAnswerThatBreaksOffIsRepeated(t *testing.T) {
 			if n == 3 {
 				b = body([]byte(`{"name":"a"}`))
 			}
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: b, Request: req, ContentLength: -1}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: b, Request: req, ContentLength: -1}, nil
 		})
 		c := client(t, rt)
 		if v, err := driver.Get[named](t.Context(), c, "x", "/", nil); err != nil || v.Name != "a" || n != 3 {
@@ -343,7 +343,7 @@ func TestContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	c := client(t, handler(t, func(w http.ResponseWriter, _ *http.Request) {
 		cancel(why)
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
 	for i, want := range []retry.Sent{retry.Unknown, retry.Never} {
 		_, err := c.Do(ctx, driver.Call{Op: "x"})
@@ -364,7 +364,7 @@ func TestAttemptTimeoutBelongsToTheAttempt(t *testing.T) {
 				<-req.Context().Done()
 				return nil, context.Cause(req.Context())
 			}
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 		}), func(c *driver.ClientConfig) { c.AttemptTimeout = time.Second })
 		resp, err := c.Do(t.Context(), driver.Call{Op: "x"})
 		if err != nil || resp.Attempts != 3 || resp.Waits.Partner != 2*time.Second {

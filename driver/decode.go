@@ -207,10 +207,7 @@ func toUTF8(b []byte, contentType string) ([]byte, error) {
 	if !strings.Contains(contentType, ";") {
 		return b, nil
 	}
-	_, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return b, nil // a media type that nobody can read says nothing
-	}
+	_, params, _ := mime.ParseMediaType(contentType) // one that nobody can read says nothing
 	cm := latin(params["charset"])
 	if cm == nil || utf8.Valid(b) { // some declare Latin-1 and send UTF-8
 		return b, nil

@@ -182,7 +182,7 @@ func unwritable(err error) error {
 func (c *Client) failed(ctx context.Context, s *state, req *http.Request, err error) *retry.Error {
 	if e, ok := errors.AsType[*retry.Error](err); ok {
 		cause := e.Err
-		if err != error(e) {
+		if err.Error() != e.Error() {
 			cause = plain(err) // somebody wrapped it: its text may say more
 		}
 		f := c.fail(s, e.Verdict, cause)
@@ -203,7 +203,7 @@ func (c *Client) failed(ctx context.Context, s *state, req *http.Request, err er
 		return c.fail(s, v, context.Cause(ctx))
 	}
 	v := s.verdict
-	if s.err != err {
+	if s.err == nil { // it is not the attempt that failed
 		v = retry.Judge(req, nil, err)
 	}
 	return c.fail(s, v, plain(err))

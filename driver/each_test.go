@@ -75,8 +75,8 @@ func TestEachRejectsOneItemAlone(t *testing.T) {
 
 func TestEachCatchesRuntimePanics(t *testing.T) {
 	b := driver.Each([]json.RawMessage{[]byte(`{"id":"x"}`)}, func(json.RawMessage) (int, error) {
-		var none []int
-		return none[3], nil
+		none := []int{}
+		return none[len(none)], nil
 	})
 	if len(b.Rejected) != 1 || !strings.Contains(b.Rejected[0].Err.Error(), "index out of range") {
 		t.Errorf("got %+v", b)

@@ -94,7 +94,7 @@ func TestPromise7_NoWorkerIsParked(t *testing.T) {
 		// A partner that asks for an hour, and a gate.
 		asks := client(t, handler(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "3600")
-			w.WriteHeader(429)
+			w.WriteHeader(http.StatusTooManyRequests)
 		}))
 		began := time.Now()
 		_, err := asks.Do(t.Context(), driver.Call{Op: "x"})
@@ -192,12 +192,12 @@ func TestPromise9_IntegrationsDoNotHurtEachOther(t *testing.T) {
 		partner := handler(t, func(w http.ResponseWriter, r *http.Request) {
 			switch r.Header.Get("X-Integration") {
 			case "a":
-				w.WriteHeader(401)
+				w.WriteHeader(http.StatusUnauthorized)
 			case "b":
 				w.Header().Set("Retry-After", "600")
-				w.WriteHeader(429)
+				w.WriteHeader(http.StatusTooManyRequests)
 			case "c":
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 			}
 		})
 		of := func(id string) *driver.Client {

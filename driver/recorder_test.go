@@ -119,7 +119,7 @@ func (s *span) End(...trace.SpanEndOption) {
 func (s *span) attr(key string) string {
 	for _, kv := range s.attrs {
 		if string(kv.Key) == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""

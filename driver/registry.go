@@ -303,7 +303,7 @@ func (r *Registry) make(o *opened, p *partner) {
 		registry: r, opened: o, partner: p,
 	})
 	if err == nil && d == nil {
-		err = errors.New("New returned neither a driver nor an error")
+		err = errors.New("neither a driver nor an error came of New")
 	}
 	if err != nil {
 		err = fmt.Errorf("driver: integration %q of %s: %w", o.in.ID, o.in.Partner, err)

@@ -384,7 +384,7 @@ func TestPromise9_GateOpensOnFaultsOfSeveral(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if down[r.Header.Get("X-Integration")] {
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 			}
 		})
 		set := func(is bool, ids ...string) {

@@ -80,6 +80,7 @@ func (t *telemetry) start(ctx context.Context, s *state) context.Context {
 	if t == nil || t.tracer == nil {
 		return ctx
 	}
+	//nolint:spancheck // endSpan ends it
 	ctx, s.span = t.tracer.Start(ctx, s.client.c.Partner+" "+s.op, trace.WithAttributes(
 		attrPartner.String(s.client.c.Partner), attrOperation.String(s.op), attrIntegration.String(s.client.c.Integration)))
 	return ctx
@@ -213,8 +214,9 @@ func (t *telemetry) startAttempt(req *http.Request, s *state) (*http.Request, tr
 	if s.last != nil && s.last.Number > 1 {
 		attrs = append(attrs, attrResend.Int(s.last.Number-1))
 	}
+	//nolint:spancheck // endAttempt ends it
 	ctx, span := t.tracer.Start(req.Context(), method(req.Method)+" "+s.op, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
-	return req.WithContext(ctx), span
+	return req.WithContext(ctx), span //nolint:spancheck // as above
 }
 
 func (t *telemetry) endAttempt(span trace.Span, s *state) {

@@ -33,7 +33,7 @@ func slow(t *testing.T, r *recorder, end int) (*driver.Response, error) {
 		switch n++; n {
 		case 1:
 		case 2:
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			w.WriteHeader(end)
 		}

@@ -92,8 +92,8 @@ func xmlError(err error) error {
 	if e, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		return fmt.Errorf("malformed XML at line %d", e.Line)
 	}
-	if clean := withoutValues(err); clean != err {
-		return clean
+	if c, ok := withoutValues(err).(*clean); ok { //nolint:errorlint // what withoutValues itself made
+		return c
 	}
 	return fmt.Errorf("XML that is not what was expected (%T)", err)
 }

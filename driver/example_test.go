@@ -1,0 +1,172 @@
+package driver_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/integrationkit/integrationkit/auth"
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/ratelimit"
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+// harbour is a driver, whole: 60 lines for a partner with an API key, one limit, offset paging and a list of items.
+type harbour struct{ api *driver.Client }
+
+var harbourInfo = driver.Info{
+	Partner: "harbour", Title: "Harbour", APIVersion: "2026-01", AdapterVersions: []string{"v1"}, Credentials: []string{"key"},
+	Limits: []driver.Limit{{Name: "api", SharedBy: "account", Tiers: ratelimit.Tiers{{Requests: 10, Per: time.Second}, {Concurrent: 4}}}},
+}
+
+func newHarbour(env driver.Env) (driver.Driver, error) {
+	in := env.Integration
+	base := "https://api.harbour.example"
+	if in.BaseURL != "" {
+		base = in.BaseURL
+	}
+	key, err := auth.NewAPIKey(auth.APIKeyConfig{Header: "X-Api-Key", Key: in.Credentials["key"], Origins: []string{base}})
+	if err != nil {
+		return nil, err
+	}
+	limiter, err := env.Limiter("harbour", harbourInfo.Limits[0], ratelimit.Options{})
+	if err != nil {
+		return nil, err
+	}
+	api, err := env.Client(driver.ClientConfig{BaseURL: base, Credential: key, Limiter: limiter, LimitKey: in.Account})
+	if err != nil {
+		return nil, err
+	}
+	return harbour{api}, nil
+}
+
+func (harbour) Info() driver.Info { return harbourInfo }
+
+func (h harbour) Check(ctx context.Context) error {
+	_, err := driver.Get[json.RawMessage](ctx, h.api, "me", "/me", nil)
+	return err
+}
+
+func (h harbour) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
+	return pagination.Offset(ctx, pagination.From("harbour/berths/1", q.Cursor), 2,
+		func(ctx context.Context, offset, limit int) (pagination.Batch[driver.Resource], error) {
+			page, err := driver.Get[struct{ Berths []json.RawMessage }](ctx, h.api, "berths.list", "/berths",
+				url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}})
+			if err != nil {
+				return pagination.Batch[driver.Resource]{}, err
+			}
+			return driver.Each(page.Berths, berth), nil
+		})
+}
+
+func berth(raw json.RawMessage) (driver.Resource, error) {
+	var w struct {
+		ID    string
+		Title *string
+		Price json.Number
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return driver.Resource{}, err
+	}
+	r := driver.Resource{Record: driver.Record{ID: w.ID, Raw: raw, AdapterVersion: "v1"}, Name: driver.SomePtr(w.Title)}
+	if w.Price != "" {
+		m, err := driver.ParseMoney(w.Price.String(), "EUR")
+		if err != nil {
+			return r, fmt.Errorf("price: %w", err)
+		}
+		r.BasePrice = driver.Some(m)
+	}
+	return r, driver.Validate(r)
+}
+
+// harbourServer is the partner.
+func harbourServer() *httptest.Server {
+	berths := []string{`{"id":"b1","title":"North","price":12.5}`, `{"id":"b2","title":7}`, `{"id":"b3","title":null}`}
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		offset, _ := strconv.Atoi(r.FormValue("offset"))
+		if r.URL.Path == "/berths" {
+			end := min(offset+2, len(berths))
+			fmt.Fprintf(w, `{"berths":[`)
+			for i, b := range berths[offset:end] {
+				if i > 0 {
+					io.WriteString(w, ",")
+				}
+				io.WriteString(w, b)
+			}
+			io.WriteString(w, "]}")
+			return
+		}
+		io.WriteString(w, `{"account":"a"}`)
+	}))
+}
+
+// A host registers drivers and opens them for its integrations.
+func ExampleRegistry() {
+	srv := harbourServer()
+	defer srv.Close()
+	ctx := context.Background()
+
+	reg := driver.NewRegistry(driver.Options{
+		Transport: srv.Client().Transport,
+		Tiers:     map[string]ratelimit.Tiers{"harbour/api": {{Requests: 100, Per: time.Second}}}, // a better contract
+	})
+	defer reg.Close(ctx)
+	if err := reg.Register(driver.Definition{Info: harbourInfo, New: newHarbour}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	d, err := reg.OpenIntegration(ctx, driver.Integration{
+		ID: "17", Partner: "harbour", Account: "a", BaseURL: srv.URL, Credentials: map[string]auth.Secret{"key": "k"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(driver.Capabilities(d), d.Check(ctx))
+	for page, err := range d.(driver.ResourceLister).Resources(ctx, driver.Query{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, r := range page.Items {
+			doc, _ := json.Marshal(r)
+			fmt.Println(string(doc))
+		}
+		for _, r := range page.Rejected {
+			fmt.Println("rejected", r.ID, r.Err)
+		}
+	}
+	// Output:
+	// [ResourceLister] <nil>
+	// {"id":"b1","name":"North","base_price":{"amount":1250,"currency":"EUR"}}
+	// rejected b2 field "Title" cannot be a number
+	// {"id":"b3","name":null}
+}
+
+// A client alone, with whatever layers one wants.
+func ExampleClient() {
+	srv := harbourServer()
+	defer srv.Close()
+
+	c, err := driver.NewClient(driver.ClientConfig{Partner: "harbour", BaseURL: srv.URL, Transport: srv.Client().Transport, Retry: retry.Policy{MaxAttempts: 2}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	me, err := driver.Get[struct{ Account string }](context.Background(), c, "me", driver.Path("/accounts/{}", "a/b"), nil)
+	fmt.Println(me.Account, err)
+
+	_, err = driver.Get[struct{ Account string }](context.Background(), c, "next", "https://elsewhere.example/page2", nil)
+	fmt.Println(retry.ClassOf(err), err)
+	// Output:
+	// a <nil>
+	// client harbour: next: client: driver: Call.Path: auth: not a declared origin
+}
