@@ -1,10 +1,13 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"log/slog"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -190,6 +193,17 @@ type Integration struct {
 	// Settings are choices of the driver's own for this integration, under the names that its package documents. A driver refuses a
 	// name or value it does not know.
 	Settings map[string]string
+}
+
+// Endpoint returns where the driver's requests go, and the origin that its credentials may travel to: the integration's BaseURL if it
+// has one, else production.
+func (in Integration) Endpoint(production string) (base, origin string) {
+	base = strings.TrimRight(cmp.Or(in.BaseURL, production), "/")
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return base, base // the client says what is wrong with it
+	}
+	return base, u.Scheme + "://" + u.Host
 }
 
 // Filter selects integrations; zero fields select all.

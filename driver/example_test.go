@@ -28,11 +28,8 @@ var harbourInfo = driver.Info{
 
 func newHarbour(env driver.Env) (driver.Driver, error) {
 	in := env.Integration
-	base := "https://api.harbour.example"
-	if in.BaseURL != "" {
-		base = in.BaseURL
-	}
-	key, err := auth.NewAPIKey(auth.APIKeyConfig{Header: "X-Api-Key", Key: in.Credentials["key"], Origins: []string{base}})
+	base, origin := in.Endpoint("https://api.harbour.example")
+	key, err := auth.NewAPIKey(auth.APIKeyConfig{Header: "X-Api-Key", Key: in.Credentials["key"], Origins: []string{origin}})
 	if err != nil {
 		return nil, err
 	}

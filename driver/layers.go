@@ -266,10 +266,13 @@ func (l *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		defer call.Done(retry.Verdict{Class: retry.Canceled})
 	}
+	a := retry.AttemptFrom(req.Context())
+	at := a.Waits.Partner
 	s.sends++
 	s.sent = time.Now()
 	resp, err := l.next.RoundTrip(req)
 	took := time.Since(s.sent)
+	a.Waits.Partner = at + took
 	v := retry.Judge(req, resp, err)
 	call.Done(v)
 	l.c.c.gate.done(&whole, l.c.c.BreakerKey, v)

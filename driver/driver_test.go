@@ -1,0 +1,53 @@
+package driver_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+)
+
+func TestEndpoint(t *testing.T) {
+	for _, tt := range []struct{ own, base, origin string }{
+		{"", "https://api.example.com/v1", "https://api.example.com"},
+		{"http://127.0.0.1:8080/", "http://127.0.0.1:8080", "http://127.0.0.1:8080"},
+		{"https://sandbox.example.com/x/", "https://sandbox.example.com/x", "https://sandbox.example.com"},
+		{"nonsense", "nonsense", "nonsense"},
+	} {
+		base, origin := driver.Integration{BaseURL: tt.own}.Endpoint("https://api.example.com/v1/")
+		if base != tt.base || origin != tt.origin {
+			t.Errorf("%q: %q, %q; want %q, %q", tt.own, base, origin, tt.base, tt.origin)
+		}
+	}
+}
+
+// able can do everything.
+type able struct{ harbour }
+
+func (able) Transactions(context.Context, driver.Query) pagination.Pages[driver.Transaction] {
+	return nil
+}
+func (able) Media(context.Context, string) pagination.Pages[driver.Media]              { return nil }
+func (able) ResourcesByID(context.Context, []string) pagination.Pages[driver.Resource] { return nil }
+func (able) TransactionsByID(context.Context, []string) pagination.Pages[driver.Transaction] {
+	return nil
+}
+func (able) Queue() string                                                            { return "" }
+func (able) Receive(context.Context) pagination.Pages[driver.Message]                 { return nil }
+func (able) Acknowledge(context.Context, any) error                                   { return nil }
+func (able) Parse(driver.Message) (b pagination.Batch[driver.Transaction], err error) { return }
+func (able) PushStatus(context.Context, driver.EffectKey, string, driver.TransactionStatus) (e driver.Effect, err error) {
+	return
+}
+
+func TestCapabilities(t *testing.T) {
+	if got := driver.Capabilities(&acme{}); got != nil {
+		t.Errorf("got %q", got)
+	}
+	want := []string{"MediaLister", "QueueSource", "ResourceGetter", "ResourceLister", "StatusPusher", "TransactionGetter", "TransactionLister"}
+	if got := driver.Capabilities(able{}); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
