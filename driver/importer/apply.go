@@ -9,14 +9,16 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Apply stores records that were brought by other means than a listing: by a webhook, or read by id. sent is when the
-// request was sent, of a webhook when it was made. Each record is a *driver.Resource, *driver.Transaction or *driver.Media,
-// which belongs to Apply from then on. They go the way of a page: Process, validation, comparison and one transaction per
-// kind. Of several records that cannot be stored each is kept as a rejection, as [KindResult.Counts] says; an error means that
-// what the result does not name is not stored, and that the same call may be made again. No watermark moves, for a record proves the
-// freshness of itself only. Of cfg, Integration, Store, Process and OnChanges are used.
+// Apply stores records that were brought by other means than a listing: by a webhook, or read by id. sent is when
+// the request was sent, of a webhook when it was made. Each record is a *driver.Resource, *driver.Transaction or
+// *driver.Media, which belongs to Apply from then on. They go the way of a page: Process, validation, comparison
+// and one transaction per kind. Of several records that cannot be stored each is kept as a rejection, as
+// [KindResult.Counts] says; an error means that what the result does not name is not stored, and that the same call
+// may be made again. No watermark moves, for a record proves the freshness of itself only. Of cfg, Integration,
+// Store, Process and OnChanges are used.
 //
-// A sent before 1970 or more than a day ahead is refused, for it would win over all that comes later: give the time of arrival instead.
+// A sent before 1970 or more than a day ahead is refused, for it would win over all that comes later: give the time
+// of arrival instead.
 func Apply(ctx context.Context, cfg Config, sent time.Time, records ...any) (Result, error) {
 	var errs []error
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("importer: "+format, a...)) }

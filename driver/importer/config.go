@@ -18,8 +18,8 @@ type Mode uint8
 const (
 	// Full lists everything, and finds out what is gone.
 	Full Mode = iota
-	// Incremental lists what changed since the last complete pass. A kind that the partner cannot filter, or that has had no
-	// complete pass yet, is listed in full. Media are read again for the resources that changed.
+	// Incremental lists what changed since the last complete pass. A kind that the partner cannot filter, or that
+	// has had no complete pass yet, is listed in full. Media are read again for the resources that changed.
 	Incremental
 )
 
@@ -42,22 +42,24 @@ type Config struct {
 	// Kinds are imported in this order; nil: resources, transactions, media, as far as the driver can.
 	Kinds []driver.Kind
 	Mode  Mode
-	// Lookback is how far before the watermark an incremental run asks for changes, because partners commit late. It widens the
-	// query only. 0 means 10 min, negative none.
+	// Lookback is how far before the watermark an incremental run asks for changes, because partners commit late.
+	// It widens the query only. 0 means 10 min, negative none.
 	Lookback time.Duration
 	// Process applies the host's own rules to a record before it is validated and stored: a *driver.Resource,
-	// *driver.Transaction or *driver.Media, which it may change (but not its ID). [ErrSkip] leaves the record out; any other error, or a
-	// panic, rejects this record alone, and its text is stored. It is called outside transactions, for media by several goroutines at once.
+	// *driver.Transaction or *driver.Media, which it may change (but not its ID). [ErrSkip] leaves the record out;
+	// any other error, or a panic, rejects this record alone, and its text is stored. It is called outside
+	// transactions, for media by several goroutines at once.
 	Process func(ctx context.Context, record any) error
-	// OnChanges is told what a transaction changes, inside it: an error undoes the transaction and stops the run. ctx carries
-	// the transaction for a host that enqueues in it. It may be called again for the same changes after a conflict. It must not use the
-	// store outside the transaction: it would wait for itself.
+	// OnChanges is told what a transaction changes, inside it: an error undoes the transaction and stops the run.
+	// ctx carries the transaction for a host that enqueues in it. It may be called again for the same changes after
+	// a conflict. It must not use the store outside the transaction: it would wait for itself.
 	OnChanges func(ctx context.Context, c ChangeSet) error
 	// OnProgress is told how far the run is after each transaction. It is called without locks held.
 	OnProgress func(Progress)
-	// MaxDeleteFraction guards against mass deletion: a pass that would delete more than this part of the live records
-	// deletes none and says so. (Of media, which are compared while they are listed, none from the group on that would.) Up to 10 records may
-	// always go, unless the partner listed nothing at all. 0 means 0.2, 1 or more removes the guard, negative never deletes.
+	// MaxDeleteFraction guards against mass deletion: a pass that would delete more than this part of the live
+	// records deletes none and says so. (Of media, which are compared while they are listed, none from the group on
+	// that would.) Up to 10 records may always go, unless the partner listed nothing at all. 0 means 0.2, 1 or more
+	// removes the guard, negative never deletes.
 	MaxDeleteFraction float64
 	// Parallel is how many resources' media are read at a time; 0 means 4.
 	Parallel int

@@ -1,35 +1,40 @@
 // Package importer brings a partner's records into a store and keeps them in step with it.
 //
-// [Run] imports the kinds of records that a driver lists, page by page, and never holds more than a few pages. For each page the
-// host's own rules ([Config.Process]) and validation come first; then one short transaction compares the records with what is stored, writes what
-// changed, the log of changes, the rejected records and the cursor of the next page, and tells the host what changes ([Config.OnChanges]), who
-// can enqueue in the same transaction. A process that is killed at any point loses nothing that was committed and repeats nothing: the next
-// Run goes on where the last transaction ended.
+// [Run] imports the kinds of records that a driver lists, page by page, and never holds more than a few pages. For
+// each page the host's own rules ([Config.Process]) and validation come first; then one short transaction compares
+// the records with what is stored, writes what changed, the log of changes, the rejected records and the cursor of
+// the next page, and tells the host what changes ([Config.OnChanges]), who can enqueue in the same transaction. A
+// process that is killed at any point loses nothing that was committed and repeats nothing: the next Run goes on
+// where the last transaction ended.
 //
 //	res, err := importer.Run(ctx, importer.Config{Driver: d, Integration: in, Store: store})
 //
 // # Who wins
 //
-// Records reach a store out of order: from two workers, from a webhook ([Apply]) and a listing that began before it, from a replica that lags. What
-// is stored is decided field by field, for the top-level fields of the normalized document: the newest observation of a field wins. Newest is by the partner's
-// time of update, then by the time at which the request was sent; an observation without a time of update (or with one that cannot
-// be) counts as updated when it was sent for, so a driver gives it for all records of a kind or for none. A field that an observation does not
-// have is left alone; an explicit null erases. The result does not depend on the order of arrival, nor on repetitions. An observation that is older in
-// every field changes nothing, but proves that the record was there.
+// Records reach a store out of order: from two workers, from a webhook ([Apply]) and a listing that began before
+// it, from a replica that lags. What is stored is decided field by field, for the top-level fields of the
+// normalized document: the newest observation of a field wins. Newest is by the partner's time of update, then by
+// the time at which the request was sent; an observation without a time of update (or with one that cannot be)
+// counts as updated when it was sent for, so a driver gives it for all records of a kind or for none. A field that
+// an observation does not have is left alone; an explicit null erases. The result does not depend on the order of
+// arrival, nor on repetitions. An observation that is older in every field changes nothing, but proves that the
+// record was there.
 //
 // # Full and incremental
 //
-// A [Full] run lists everything. When its listing is whole (no cap reached, no drift noticed, no error, no rejected record without an id), records that it
-// did not show, and that nobody saw since it began, are marked as deleted, after a read-back where the driver can read by id, and
-// never more than [Config.MaxDeleteFraction] of them. An [Incremental] run asks for what changed since the watermark, less [Config.Lookback]. The watermark
-// is the newest time of update that complete passes have seen, never later than the beginning of the pass, and it moves when a pass completes. Records of a
-// partner that gives no times of update are listed since the beginning of the last pass. A record that was rejected is tried again when it changes, or by the
-// next full run.
+// A [Full] run lists everything. When its listing is whole (no cap reached, no drift noticed, no error, no rejected
+// record without an id), records that it did not show, and that nobody saw since it began, are marked as deleted,
+// after a read-back where the driver can read by id, and never more than [Config.MaxDeleteFraction] of them. An
+// [Incremental] run asks for what changed since the watermark, less [Config.Lookback]. The watermark is the newest
+// time of update that complete passes have seen, never later than the beginning of the pass, and it moves when a
+// pass completes. Records of a partner that gives no times of update are listed since the beginning of the last
+// pass. A record that was rejected is tried again when it changes, or by the next full run.
 //
-// Media are listed resource by resource, and each such list is authoritative for its resource. Media of a deleted resource are deleted with it.
+// Media are listed resource by resource, and each such list is authoritative for its resource. Media of a deleted
+// resource are deleted with it.
 //
 // # Stores
 //
-// [NewMemory] keeps everything in memory, for tests and one-off jobs. Package adapters/sqlstore is the durable store. A new one implements [Store] and
-// proves it with importertest.Store.
+// [NewMemory] keeps everything in memory, for tests and one-off jobs. Package adapters/sqlstore is the durable
+// store. A new one implements [Store] and proves it with importertest.Store.
 package importer

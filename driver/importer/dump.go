@@ -7,10 +7,10 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// DumpRecord, DumpRejection and DumpEvent return a line of JSON each with what two stores that were brought to the same
-// state have in common: no run ids, no times of fetching, no generations. A dump of a store is the lines of its records by
-// integration, kind and id (compared bytewise), erased ones left out; then those of its rejections by integration, kind
-// and key; then those of its events by integration, kind, id, version and seq.
+// DumpRecord, DumpRejection and DumpEvent return a line of JSON each with what two stores that were brought to the
+// same state have in common: no run ids, no times of fetching, no generations. A dump of a store is the lines of
+// its records by integration, kind and id (compared bytewise), erased ones left out; then those of its rejections
+// by integration, kind and key; then those of its events by integration, kind, id, version and seq.
 func DumpRecord(s Stored) []byte {
 	return line(struct {
 		Integration string          `json:"integration"`

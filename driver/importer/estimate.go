@@ -14,8 +14,8 @@ import (
 // Estimated is what a run is expected to cost.
 type Estimated struct {
 	Kinds []KindEstimate
-	// Calls and Duration add up the kinds; -1 when one is unknown. Duration is the longer of what the declared limits and the
-	// measured answers allow, when nobody else spends the quota.
+	// Calls and Duration add up the kinds; -1 when one is unknown. Duration is the longer of what the declared
+	// limits and the measured answers allow, when nobody else spends the quota.
 	Calls    int
 	Duration time.Duration
 	// Tier names the limit that takes longest, "" when the answers do.
@@ -25,13 +25,15 @@ type Estimated struct {
 // KindEstimate is what one kind is expected to cost.
 type KindEstimate struct {
 	Kind driver.Kind
-	// Items is the partner's count, of media that of the resources; PageSize how many came with the first page. -1: unknown.
+	// Items is the partner's count, of media that of the resources; PageSize how many came with the first page. -1:
+	// unknown.
 	Items, PageSize int
 	// Calls includes the one that the estimate made. -1: unknown.
 	Calls int
 }
 
-// Estimate asks for the first page of each kind, at most one call for each, and works out what [Run] would cost. It stores nothing.
+// Estimate asks for the first page of each kind, at most one call for each, and works out what [Run] would cost. It
+// stores nothing.
 func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

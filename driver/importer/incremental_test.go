@@ -195,7 +195,8 @@ func TestCursorRefused(t *testing.T) {
 	})
 }
 
-// TestLoopBeginsAnew: a stream that went in a circle leads nowhere from where it is, and the next run must not be stuck there.
+// TestLoopBeginsAnew: a stream that went in a circle leads nowhere from where it is, and the next run must not be
+// stuck there.
 func TestLoopBeginsAnew(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		next := map[string]string{"": "a", "a": "b", "b": "a"}

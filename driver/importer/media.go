@@ -66,8 +66,8 @@ func (k *kindRun) media(ctx context.Context) error {
 	}
 }
 
-// galleries reads the media of the resources, several at a time. It returns those up to the first that failed in a way that
-// ends the run, and that failure.
+// galleries reads the media of the resources, several at a time. It returns those up to the first that failed in a
+// way that ends the run, and that failure.
 func (k *kindRun) galleries(ctx context.Context, group []Stored) ([]*gallery, error) {
 	all := make([]*gallery, len(group))
 	var next atomic.Int64
@@ -99,14 +99,15 @@ func (k *kindRun) galleries(ctx context.Context, group []Stored) ([]*gallery, er
 	return all, nil
 }
 
-// ends reports whether a failure to read one resource's media ends the run: whatever is not about that request or its answer.
+// ends reports whether a failure to read one resource's media ends the run: whatever is not about that request or
+// its answer.
 func ends(err error) bool {
 	class := retry.ClassOf(err)
 	return class != retry.Client && class != retry.Data
 }
 
-// allFailed returns an error when a whole group of galleries could not be read: that is nothing about single resources. The group is then
-// left to the next run.
+// allFailed returns an error when a whole group of galleries could not be read: that is nothing about single
+// resources. The group is then left to the next run.
 func allFailed(galleries []*gallery) error {
 	if len(galleries) < mediaGroup {
 		return nil

@@ -214,7 +214,8 @@ func TestGalleryPanics(t *testing.T) {
 	})
 }
 
-// TestResourceThatGoesMeanwhile: media of a resource that was erased or deleted while its gallery was read are not stored.
+// TestResourceThatGoesMeanwhile: media of a resource that was erased or deleted while its gallery was read are not
+// stored.
 func TestResourceThatGoesMeanwhile(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		a := account(3, 0, 2)

@@ -14,13 +14,13 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Stamp orders the observations of one record: by when the partner says the record changed, then by when the request that
-// brought it was sent. Both are in nanoseconds since 1970. In JSON it is an array of the two.
+// Stamp orders the observations of one record: by when the partner says the record changed, then by when the
+// request that brought it was sent. Both are in nanoseconds since 1970. In JSON it is an array of the two.
 type Stamp struct{ Updated, Sent int64 }
 
 // NewStamp returns the stamp of an observation. An updatedAt that is zero, before 1970 or more than a day ahead of
-// sentAt is not believed: the observation then counts as updated when it was sent for. That makes the order of stamps a total one, which "compare
-// updatedAt where both have it, else sentAt" is not.
+// sentAt is not believed: the observation then counts as updated when it was sent for. That makes the order of
+// stamps a total one, which "compare updatedAt where both have it, else sentAt" is not.
 func NewStamp(updatedAt, sentAt time.Time) Stamp {
 	s := Stamp{Updated: sentAt.UnixNano(), Sent: sentAt.UnixNano()}
 	if believed(updatedAt, sentAt) {
@@ -142,8 +142,8 @@ const (
 	erased // the record was erased: nothing is kept of the observation
 )
 
-// merge applies observations of one record to what is stored of it (nil: nothing) and returns what is to be stored, what
-// that means, and the top-level fields that differ. It is the one place where it is decided who wins:
+// merge applies observations of one record to what is stored of it (nil: nothing) and returns what is to be stored,
+// what that means, and the top-level fields that differ. It is the one place where it is decided who wins:
 //
 //   - Each top-level field of the document has the value of its newest observation by [Stamp]; of two observations with the same
 //     stamp, that of the greater encoded value. A field that an observation does not have is not touched by it; null is a value.

@@ -116,8 +116,8 @@ func FuzzMerge(f *testing.F) {
 	})
 }
 
-// FuzzFields: what encoding/json writes is split into members and joined again to the same bytes; of anything else, what is
-// accepted comes back byte for byte. Nothing panics.
+// FuzzFields: what encoding/json writes is split into members and joined again to the same bytes; of anything else,
+// what is accepted comes back byte for byte. Nothing panics.
 func FuzzFields(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `{"a":1}`, `{"a":"}","b\"":[{"c":"]"},null],"d":{"e":{}}}`, `{"a":"\\","b":-1.5e+3}`, `{"a" : 1}`, `{"a":1,}`, `{"a":}`, `{"a":1}}`, `{`, `[]`,

@@ -11,7 +11,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
 
-// history is two imports of an account that changed between them, the second of which is disturbed. It returns how many transactions and calls the second took.
+// history is two imports of an account that changed between them, the second of which is disturbed. It returns how
+// many transactions and calls the second took.
 func history(t *testing.T, mode importer.Mode, getter bool, disturb func(cfg importer.Config, d *importertest.Driver) error) (*importer.Memory, int, int64) {
 	t.Helper()
 	a := account(40, 30, 2)
@@ -49,8 +50,8 @@ func history(t *testing.T, mode importer.Mode, getter bool, disturb func(cfg imp
 	return s, 0, 0
 }
 
-// TestPromise1_KilledAtEveryTransaction: whatever transaction the process dies in, before or after the commit, the next run ends as
-// an undisturbed one.
+// TestPromise1_KilledAtEveryTransaction: whatever transaction the process dies in, before or after the commit, the
+// next run ends as an undisturbed one.
 func TestPromise1_KilledAtEveryTransaction(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -103,7 +104,8 @@ func TestPromise1_KilledAgainAndAgain(t *testing.T) {
 					if _, err := importer.Run(t.Context(), cfg); !errors.Is(err, importertest.ErrKilled) {
 						return err
 					}
-					// What each process leaves is finished by the kinds before: they are imported again, from the first page.
+					// What each process leaves is finished by the kinds before: they are imported again, from the
+					// first page.
 					cfg.Kinds = unfinished(t, s, cfg.Kinds)
 				}
 				return errors.New("never done")

@@ -21,7 +21,8 @@ type sighting struct {
 	sent time.Time
 }
 
-// sightings makes observations of resources as listings, replicas that lag and webhooks with parts of a record show them.
+// sightings makes observations of resources as listings, replicas that lag and webhooks with parts of a record show
+// them.
 func sightings(rnd *rand.Rand, records, each int, undated bool) []sighting {
 	base := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
 	var out []sighting
@@ -57,7 +58,8 @@ func sightings(rnd *rand.Rand, records, each int, undated bool) []sighting {
 	return out
 }
 
-// final is what of a record must not depend on the order: everything but the versions, which count what happened on the way.
+// final is what of a record must not depend on the order: everything but the versions, which count what happened on
+// the way.
 func final(t *testing.T, s importer.Store) []string {
 	t.Helper()
 	list, err := s.List(t.Context(), resources, importer.Filter{})
@@ -105,8 +107,8 @@ func listing(t *testing.T, s importer.Store, mode importer.Mode, group []sightin
 	}
 }
 
-// TestPromise2_AnyOrder: whatever the order, the repetitions, the mixture of listings and webhooks and the number of workers, the
-// stored state is the same.
+// TestPromise2_AnyOrder: whatever the order, the repetitions, the mixture of listings and webhooks and the number
+// of workers, the stored state is the same.
 func TestPromise2_AnyOrder(t *testing.T) {
 	for seed := range uint64(40) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
@@ -232,7 +234,8 @@ func TestPromise2_Examples(t *testing.T) {
 	}
 }
 
-// TestPromise2_StaleChangesNothing: an observation that is older in all it shows makes no version, no event and no change.
+// TestPromise2_StaleChangesNothing: an observation that is older in all it shows makes no version, no event and no
+// change.
 func TestPromise2_StaleChangesNothing(t *testing.T) {
 	s := importer.NewMemory()
 	now := time.Date(2025, 11, 25, 10, 0, 0, 0, time.UTC)

@@ -86,8 +86,8 @@ func (s *discard) Rejections(context.Context, importer.Collection, string, int) 
 	return nil, nil
 }
 
-// TestPromise6_AMillionRecords imports 200,000 resources, 400,000 transactions and 400,000 media, and looks at the live heap
-// on the way: what it holds does not grow with what was imported.
+// TestPromise6_AMillionRecords imports 200,000 resources, 400,000 transactions and 400,000 media, and looks at the
+// live heap on the way: what it holds does not grow with what was imported.
 func TestPromise6_AMillionRecords(t *testing.T) {
 	if testing.Short() || raced {
 		t.Skip("takes long")

@@ -14,8 +14,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// TestPromise9_OneStoreManyIntegrations: a revoked token, a storm of 429s, poison records, a driver and a host that panic: none of them
-// leaves a trace in the import of another integration, at the same time into the same store.
+// TestPromise9_OneStoreManyIntegrations: a revoked token, a storm of 429s, poison records, a driver and a host that
+// panic: none of them leaves a trace in the import of another integration, at the same time into the same store.
 func TestPromise9_OneStoreManyIntegrations(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		import1 := func(s importer.Store, id string, change func(d *importertest.Driver, cfg *importer.Config)) (importer.Result, error) {

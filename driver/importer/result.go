@@ -8,7 +8,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Counts counts what was done. Each item is in exactly one of Added, Updated, Unchanged, Restored, Rejected, Skipped and Stale.
+// Counts counts what was done. Each item is in exactly one of Added, Updated, Unchanged, Restored, Rejected,
+// Skipped and Stale.
 type Counts struct {
 	Pages     int
 	Items     int
@@ -73,8 +74,8 @@ type KindResult struct {
 	Kind driver.Kind
 	// Counts of this run; Pass includes the runs before that worked on the same pass.
 	Counts, Pass Counts
-	// Complete says that everything that was asked for has been seen; Why says why not. An incomplete pass moves no watermark and
-	// deletes nothing.
+	// Complete says that everything that was asked for has been seen; Why says why not. An incomplete pass moves no
+	// watermark and deletes nothing.
 	Complete bool
 	Why      string
 	// Whole says that the pass listed everything there is, not changes only.

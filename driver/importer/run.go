@@ -13,11 +13,13 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Run imports the kinds one after the other. An unfinished pass of the same mode is continued. When it stops early, the error (which wraps the
-// driver's, usually a *retry.Error with the time to come back) comes with the result so far; what was committed is kept, and the next Run goes on
-// from there. When ctx ends, the error wraps context.Cause(ctx). A configuration that is wrong is an error that names everything that is wrong with it.
+// Run imports the kinds one after the other. An unfinished pass of the same mode is continued. When it stops early,
+// the error (which wraps the driver's, usually a *retry.Error with the time to come back) comes with the result so
+// far; what was committed is kept, and the next Run goes on from there. When ctx ends, the error wraps
+// context.Cause(ctx). A configuration that is wrong is an error that names everything that is wrong with it.
 //
-// Of two runs of the same mode over the same collection, the one that started last goes on; the other stops with [ErrSuperseded].
+// Of two runs of the same mode over the same collection, the one that started last goes on; the other stops with
+// [ErrSuperseded].
 func Run(ctx context.Context, cfg Config) (Result, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -185,8 +187,8 @@ func (cp *Checkpoint) slot(m Mode) **Pass {
 	return &cp.Full
 }
 
-// commit runs f in a transaction with the pass, and stores the pass as f left it. It fails when another run took over. f returns what
-// it did; only what is committed is counted.
+// commit runs f in a transaction with the pass, and stores the pass as f left it. It fails when another run took
+// over. f returns what it did; only what is committed is counted.
 func (k *kindRun) commit(ctx context.Context, f func(ctx context.Context, tx Tx, cp *Checkpoint, p *Pass) (Counts, []Change, error)) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -333,8 +335,8 @@ func (k *kindRun) forget(ctx context.Context) error {
 	})
 }
 
-// guarded is the stream that open returns, with a panic of the driver's turned into an error: it may be about one item, and ends
-// neither the process nor the other integrations' imports. The panics of the loop's body pass.
+// guarded is the stream that open returns, with a panic of the driver's turned into an error: it may be about one
+// item, and ends neither the process nor the other integrations' imports. The panics of the loop's body pass.
 func guarded[T any](open func() pagination.Pages[T]) pagination.Pages[T] {
 	return func(yield func(pagination.Page[T], error) bool) {
 		inside, left := false, false
@@ -364,7 +366,8 @@ func guarded[T any](open func() pagination.Pages[T]) pagination.Pages[T] {
 	}
 }
 
-// driverPanic is the error for a panic in the driver. A runtime error's text holds no data; what else was panicked with might.
+// driverPanic is the error for a panic in the driver. A runtime error's text holds no data; what else was panicked
+// with might.
 func driverPanic(p any) error {
 	err := fmt.Errorf("panic in the driver: %T", p)
 	if re, ok := p.(runtime.Error); ok {

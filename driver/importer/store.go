@@ -20,7 +20,8 @@ type Collection struct {
 type Stored struct {
 	Collection
 	ID string
-	// Parent is the id of the resource that a transaction or media belongs to, "" if none. It is the document's resource_id.
+	// Parent is the id of the resource that a transaction or media belongs to, "" if none. It is the document's
+	// resource_id.
 	Parent string
 	// Document is the normalized record: compact JSON, members sorted by name, without updated_at. See [Decode].
 	Document json.RawMessage
@@ -33,8 +34,8 @@ type Stored struct {
 	Version int64
 	// Generation is the last complete listing that the record was seen in. Incremental listings do not count.
 	Generation int64
-	// Stamp is the newest observation's. Older has the stamps of the document's fields that were observed last by an older
-	// one; nil when there are none.
+	// Stamp is the newest observation's. Older has the stamps of the document's fields that were observed last by
+	// an older one; nil when there are none.
 	Stamp Stamp
 	Older map[string]Stamp
 	// UpdatedAt is the partner's, zero when it never said.
@@ -118,8 +119,8 @@ type Pass struct {
 	Started    time.Time
 	Since      time.Time // what was asked for: changes since then
 	Cursor     pagination.Cursor
-	// Sweeping says that the listing is done and the search for deleted records is at After. In a pass over media After is the
-	// resource that was done last.
+	// Sweeping says that the listing is done and the search for deleted records is at After. In a pass over media
+	// After is the resource that was done last.
 	Sweeping bool
 	After    string
 	// Newest is the newest time of update seen; Undated says that records without one were.
@@ -128,8 +129,8 @@ type Pass struct {
 	// Incomplete says why the listing is not whole, "" while it is. Nameless counts rejected records without an id.
 	Incomplete string
 	Nameless   int
-	// Live is how many records there were when the pass began, for the guard against mass deletion; Guarded says that it
-	// stopped the deletion of media.
+	// Live is how many records there were when the pass began, for the guard against mass deletion; Guarded says
+	// that it stopped the deletion of media.
 	Live    int
 	Guarded bool
 	Counts  Counts
@@ -179,49 +180,52 @@ type Reader interface {
 	Raw(ctx context.Context, c Collection, id string) (json.RawMessage, error)
 }
 
-// Store keeps what is imported. It stores and finds; what to store is decided by this package. importertest.Store is its
-// conformance suite. It is safe for concurrent use.
+// Store keeps what is imported. It stores and finds; what to store is decided by this package. importertest.Store
+// is its conformance suite. It is safe for concurrent use.
 //
-// Ids, parents and keys are valid UTF-8 of at most 1,024 bytes without NUL, and are compared byte by byte. Documents and raw
-// items come back as they were given, byte for byte, and times to the nanosecond. When its context has ended, a method does nothing
-// and returns an error that wraps the context's error or its cause.
+// Ids, parents and keys are valid UTF-8 of at most 1,024 bytes without NUL, and are compared byte by byte.
+// Documents and raw items come back as they were given, byte for byte, and times to the nanosecond. When its
+// context has ended, a method does nothing and returns an error that wraps the context's error or its cause.
 type Store interface {
 	Reader
-	// Update runs f in a transaction: all of what f wrote is durable when Update returns nil, none of it is there when
-	// f returned an error, which Update then wraps, when f panicked, or when the context ended before the commit. (Where Update fails
-	// for a reason of its own, a lost connection say, it may be unknown which.) Transactions run as if one after the other. f may be
-	// run again from the start after a conflict; it does no I/O but through tx, keeps no reference to tx, and calls no
-	// other method of the store. The ctx that f is given descends from the caller's, and carries the store's transaction for code that writes
-	// beside it. Reads outside see what was committed, and do not wait for a transaction.
+	// Update runs f in a transaction: all of what f wrote is durable when Update returns nil, none of it is there
+	// when f returned an error, which Update then wraps, when f panicked, or when the context ended before the
+	// commit. (Where Update fails for a reason of its own, a lost connection say, it may be unknown which.)
+	// Transactions run as if one after the other. f may be run again from the start after a conflict; it does no
+	// I/O but through tx, keeps no reference to tx, and calls no other method of the store. The ctx that f is given
+	// descends from the caller's, and carries the store's transaction for code that writes beside it. Reads outside
+	// see what was committed, and do not wait for a transaction.
 	Update(ctx context.Context, f func(ctx context.Context, tx Tx) error) error
-	// Events returns up to limit events of the integration ("": of all) with a Seq above after, by rising Seq; none when
-	// limit is less than 1. A reader that goes on from the last Seq it was given sees every event: none appears later with a lower
-	// Seq than one already returned. A Seq is above 0, and is not used again after Prune.
+	// Events returns up to limit events of the integration ("": of all) with a Seq above after, by rising Seq; none
+	// when limit is less than 1. A reader that goes on from the last Seq it was given sees every event: none
+	// appears later with a lower Seq than one already returned. A Seq is above 0, and is not used again after
+	// Prune.
 	Events(ctx context.Context, integration string, after int64, limit int) ([]Event, error)
-	// Rejections returns up to limit rejections of c with a Key above after ("": from the first), by rising Key, bytewise; none when
-	// limit is less than 1.
+	// Rejections returns up to limit rejections of c with a Key above after ("": from the first), by rising Key,
+	// bytewise; none when limit is less than 1.
 	Rejections(ctx context.Context, c Collection, after string, limit int) ([]Rejection, error)
-	// Prune removes the events from before, the rejections that were last seen before, and the records that were deleted before. What was erased
-	// stays marked. It returns how many of these it removed. An observation older than that, coming late, would bring a removed
-	// record back: keep longer than webhooks are replayed.
+	// Prune removes the events from before, the rejections that were last seen before, and the records that were
+	// deleted before. What was erased stays marked. It returns how many of these it removed. An observation older
+	// than that, coming late, would bring a removed record back: keep longer than webhooks are replayed.
 	Prune(ctx context.Context, before time.Time) (int64, error)
-	// Erase removes the data of a record for good: document, raw item and rejection. The id stays, marked as erased (see
-	// [Tombstone]), so that the next import does not bring the data back. A record that is not there is marked all the same. A
-	// rejection whose id could not be read is not found by it, and goes with Prune.
+	// Erase removes the data of a record for good: document, raw item and rejection. The id stays, marked as erased
+	// (see [Tombstone]), so that the next import does not bring the data back. A record that is not there is marked
+	// all the same. A rejection whose id could not be read is not found by it, and goes with Prune.
 	Erase(ctx context.Context, c Collection, id string) error
 }
 
-// Tx is a transaction of a [Store]. It is used by one goroutine, sees its own writes, and keeps no reference to what it is given.
+// Tx is a transaction of a [Store]. It is used by one goroutine, sees its own writes, and keeps no reference to
+// what it is given.
 type Tx interface {
 	Reader
-	// PutRecords inserts or replaces records, of which each is there once. A nil Raw keeps the raw item that is stored; one
-	// that is empty but not nil removes it.
+	// PutRecords inserts or replaces records, of which each is there once. A nil Raw keeps the raw item that is
+	// stored; one that is empty but not nil removes it.
 	PutRecords(ctx context.Context, records []Stored) error
-	// TouchRecords updates only Generation, Stamp, Older, UpdatedAt, FirstFetched, LastFetched and AdapterVersion, of records
-	// that are there; others are passed over.
+	// TouchRecords updates only Generation, Stamp, Older, UpdatedAt, FirstFetched, LastFetched and AdapterVersion,
+	// of records that are there; others are passed over.
 	TouchRecords(ctx context.Context, records []Stored) error
-	// PutRejections inserts rejections, of which each key is there once; of one that is stored First is kept, Count added to, and the
-	// rest replaced.
+	// PutRejections inserts rejections, of which each key is there once; of one that is stored First is kept, Count
+	// added to, and the rest replaced.
 	PutRejections(ctx context.Context, rejections []Rejection) error
 	// DeleteRejections removes those with the keys, where there are any.
 	DeleteRejections(ctx context.Context, c Collection, keys []string) error

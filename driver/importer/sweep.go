@@ -113,7 +113,8 @@ func (k *kindRun) sweepBatch(ctx context.Context, ids []string, b *batch) error 
 	return err
 }
 
-// orphans deletes the media of deleted resources, in the same transaction. They are logged, and not counted with the resources.
+// orphans deletes the media of deleted resources, in the same transaction. They are logged, and not counted with
+// the resources.
 func (k *kindRun) orphans(ctx context.Context, tx Tx, resources []Stored, now time.Time) error {
 	c := Collection{k.c.Integration, driver.KindMedia}
 	parents := make([]string, len(resources))

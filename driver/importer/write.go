@@ -286,8 +286,8 @@ func (s *Stored) sameTouch(old *Stored) bool {
 		s.FirstFetched.Equal(old.FirstFetched) && s.LastFetched.Equal(old.LastFetched) && maps.Equal(s.Older, old.Older)
 }
 
-// worth returns the rejections that are to be stored: not those of records that were imported from the same batch, nor of erased
-// ones, and one for each key.
+// worth returns the rejections that are to be stored: not those of records that were imported from the same batch,
+// nor of erased ones, and one for each key.
 func (b *batch) worth(imported map[string][]observation, stored map[string]*Stored) []Rejection {
 	var out []Rejection
 	seen := map[string]int{}

@@ -13,16 +13,17 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Account is a partner's account whose records are generated from their numbers, not held: an account of a million costs
-// what its changes cost. The same account that was changed the same way holds the same records. It is safe for concurrent use; its
-// fields are set before.
+// Account is a partner's account whose records are generated from their numbers, not held: an account of a million
+// costs what its changes cost. The same account that was changed the same way holds the same records. It is safe
+// for concurrent use; its fields are set before.
 //
-// Resources have the ids r0000000, r0000001 and so on; transactions t0000000 …, of which number i is of resource i modulo the number
-// of resources; the media of r0000007 are r0000007-m00, r0000007-m01 ….
+// Resources have the ids r0000000, r0000001 and so on; transactions t0000000 …, of which number i is of resource i
+// modulo the number of resources; the media of r0000007 are r0000007-m00, r0000007-m01 ….
 type Account struct {
 	Resources, Transactions int
 	MediaPer                int // per resource, at most 100
-	// Updated is when records were changed that no method changed; zero: a fixed day. Undated leaves the times of update out.
+	// Updated is when records were changed that no method changed; zero: a fixed day. Undated leaves the times of
+	// update out.
 	Updated time.Time
 	Undated bool
 
@@ -101,7 +102,8 @@ func (a *Account) Hide(hidden bool, ids ...string) {
 	a.mark(ids, func(m *mark) { m.hidden = hidden })
 }
 
-// Poison makes records that cannot be understood, for the reason why; nil heals them. Where nameless, not even the id can be read.
+// Poison makes records that cannot be understood, for the reason why; nil heals them. Where nameless, not even the
+// id can be read.
 func (a *Account) Poison(why error, nameless bool, ids ...string) {
 	a.mark(ids, func(m *mark) { m.poison, m.orphan = why, nameless })
 }

@@ -199,8 +199,9 @@ func byID[T any](ctx context.Context, g Getter, kind driver.Kind, op string, ids
 // ErrKilled is what a [Kill] store returns once it is dead.
 var ErrKilled = fmt.Errorf("importertest: killed")
 
-// Kill is a store whose process dies at a transaction, for one goroutine at a time: that one is undone, or committed without its
-// caller being told, and nothing more is done after it. (A goroutine cannot be killed; where ErrKilled comes the caller ends by itself.)
+// Kill is a store whose process dies at a transaction, for one goroutine at a time: that one is undone, or
+// committed without its caller being told, and nothing more is done after it. (A goroutine cannot be killed; where
+// ErrKilled comes the caller ends by itself.)
 type Kill struct {
 	importer.Store
 	At    int  // the transaction, from 1

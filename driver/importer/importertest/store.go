@@ -1,6 +1,6 @@
-// Package importertest holds what proves a store, and what tests of imports are made of: [Store], the conformance suite of
-// importer.Store; [Account] and [Driver], a generated partner of any size that changes and fails on demand; [Kill], which ends an
-// import at any transaction.
+// Package importertest holds what proves a store, and what tests of imports are made of: [Store], the conformance
+// suite of importer.Store; [Account] and [Driver], a generated partner of any size that changes and fails on
+// demand; [Kill], which ends an import at any transaction.
 package importertest
 
 import (

@@ -135,7 +135,8 @@ func testEvents(t *testing.T, s importer.Store) {
 	}
 }
 
-// testEventsTail reads the log while several commit: a reader that goes on from the last Seq it has seen must see every event.
+// testEventsTail reads the log while several commit: a reader that goes on from the last Seq it has seen must see
+// every event.
 func testEventsTail(t *testing.T, s importer.Store) {
 	const workers, times, each = 4, 30, 3
 	var wg sync.WaitGroup

@@ -11,8 +11,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer"
 )
 
-// awkward are ids that stores have confused: by case, by trailing space, by composition, as patterns, as numbers, and in the
-// order of characters beyond the basic plane, which differs between UTF-8 and UTF-16.
+// awkward are ids that stores have confused: by case, by trailing space, by composition, as patterns, as numbers,
+// and in the order of characters beyond the basic plane, which differs between UTF-8 and UTF-16.
 var awkward = []string{
 	"\x01", "\t", " ", " a", "%", "'; drop table records;--", "10", "9", "A", "B", "Z", "_", "a", "a ", "a\nb", "a%", "aa", "b", `b"\c`,
 	"b/c?d=e&f", strings.Repeat("long", 50), "ss", "z", "e\u0301", "\u00e9", "ß", "ÿ", "Ā", "I", "ı", "İ", "i", "東京", "\ufb01", "\uffee", "😀", "😁",

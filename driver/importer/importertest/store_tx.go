@@ -282,8 +282,8 @@ func testContext(t *testing.T, s importer.Store) {
 	}
 }
 
-// testContextWaiting: an Update that has to wait for another stops waiting when its context ends. (One that need not wait
-// commits.)
+// testContextWaiting: an Update that has to wait for another stops waiting when its context ends. (One that need
+// not wait commits.)
 func testContextWaiting(t *testing.T, s importer.Store) {
 	inside, leave := make(chan struct{}), make(chan struct{})
 	var once sync.Once
