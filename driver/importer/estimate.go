@@ -52,7 +52,9 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 		ke := KindEstimate{Kind: kind, Items: -1, PageSize: -1, Calls: -1}
 		switch kind {
 		case driver.KindResource:
-			err = first(func() pagination.Pages[driver.Resource] { return cfg.Driver.(driver.ResourceLister).Resources(ctx, q) }, &ke)
+			err = first(func() pagination.Pages[driver.Resource] {
+				return cfg.Driver.(driver.ResourceLister).Resources(ctx, q)
+			}, &ke)
 			if whole {
 				resources = ke.Items
 			}
@@ -63,7 +65,8 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 		case driver.KindMedia:
 			ke.Items = resources
 			if resources < 0 || !whole {
-				ke.Items, err = cfg.Store.Count(ctx, Collection{cfg.Integration.ID, driver.KindResource}, Filter{Live: true, ChangedSince: q.UpdatedSince})
+				c := Collection{cfg.Integration.ID, driver.KindResource}
+				ke.Items, err = cfg.Store.Count(ctx, c, Filter{Live: true, ChangedSince: q.UpdatedSince})
 			}
 			ke.Calls = ke.Items
 		}

@@ -215,3 +215,54 @@ func TestLoopBeginsAnew(t *testing.T) {
 		}
 	})
 }
+
+// TestRestartTakesNothingOver: a run whose cursor is refused after another run has taken its pass over stops, and does not
+// begin anew under it.
+func TestRestartTakesNothingOver(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		s := importer.NewMemory()
+		d := &importertest.Driver{Account: account(30, 0, 0), PageSize: 10}
+		cfg := config(d, s)
+		cfg.Kinds = []driver.Kind{driver.KindResource}
+		failAt(d, 2)
+		if _, err := importer.Run(t.Context(), cfg); !errors.Is(err, errPage) {
+			t.Fatalf("got %v", err)
+		}
+		d.Before = nil
+		cfg.Driver = custom{func(q driver.Query) pagination.Pages[driver.Resource] {
+			other := config(d, s)
+			other.Kinds = cfg.Kinds
+			run(t, other)
+			return pagination.Fail[driver.Resource]("", pagination.ErrCursor)
+		}}
+		if _, err := importer.Run(t.Context(), cfg); !errors.Is(err, importer.ErrSuperseded) {
+			t.Errorf("got %v, want ErrSuperseded", err)
+		}
+		if cp := checkpoint(t, s, resources); cp.Full != nil || cp.Generation != 1 {
+			t.Errorf("got %+v", cp)
+		}
+	})
+}
+
+// TestPagesFromTheFuture: a stream that says it was asked for at a time to come does not freeze what it brings.
+func TestPagesFromTheFuture(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		s := importer.NewMemory()
+		page := pagination.Page[driver.Resource]{
+			Items: []driver.Resource{{Record: driver.Record{ID: "r"}, Name: driver.Some("first")}}, Sent: time.Now().AddDate(1, 0, 0),
+		}
+		cfg := config(custom{func(driver.Query) pagination.Pages[driver.Resource] {
+			return func(yield func(pagination.Page[driver.Resource], error) bool) { yield(page, nil) }
+		}}, s)
+		run(t, cfg)
+		page.Items, page.Sent = []driver.Resource{{Record: driver.Record{ID: "r"}, Name: driver.Some("second")}}, time.Time{}
+		if k := only(t, run(t, cfg), driver.KindResource); k.Counts.Updated != 1 {
+			t.Errorf("got %+v", k)
+		}
+		page.Items = nil
+		cfg.MaxDeleteFraction = 1
+		if k := only(t, run(t, cfg), driver.KindResource); k.Counts.Deleted != 1 {
+			t.Errorf("got %+v", k)
+		}
+	})
+}

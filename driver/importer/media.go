@@ -135,9 +135,7 @@ func (k *kindRun) gallery(ctx context.Context, resource string) *gallery {
 			g.failed = err
 			return g
 		}
-		if page.Sent.IsZero() {
-			page.Sent = asked
-		}
+		page.Sent = sentAt(page.Sent, asked)
 		if g.sent.IsZero() {
 			g.sent = wall(page.Sent)
 		}

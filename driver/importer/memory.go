@@ -59,7 +59,8 @@ func (m *Memory) Update(ctx context.Context, f func(ctx context.Context, tx Tx) 
 	}
 	defer func() { <-m.turn }()
 	tx := &memoryTx{
-		m: m, records: map[Collection]map[string]Stored{}, rejections: map[Collection]map[string]*Rejection{}, checkpoints: map[Collection]Checkpoint{},
+		m: m, records: map[Collection]map[string]Stored{}, rejections: map[Collection]map[string]*Rejection{},
+		checkpoints: map[Collection]Checkpoint{},
 	}
 	if err := f(ctx, tx); err != nil {
 		return err

@@ -177,7 +177,8 @@ func merge(old *Stored, obs []observation, now time.Time) (Stored, outcome, []st
 		}
 		order := o.stamp.Compare(cur.Stamp)
 		newer = newer || order >= 0
-		if order > 0 || order == 0 && cmp.Or(cmp.Compare(o.rawHash, cur.RawHash), cmp.Compare(o.adapter, cur.AdapterVersion)) > 0 {
+		if order > 0 ||
+			order == 0 && cmp.Or(cmp.Compare(o.rawHash, cur.RawHash), cmp.Compare(o.adapter, cur.AdapterVersion)) > 0 {
 			if o.rawHash != cur.RawHash {
 				cur.Raw, cur.RawHash = o.raw, o.rawHash
 				if cur.Raw == nil {

@@ -189,7 +189,9 @@ func (cp *Checkpoint) slot(m Mode) **Pass {
 
 // commit runs f in a transaction with the pass, and stores the pass as f left it. It fails when another run took
 // over. f returns what it did; only what is committed is counted.
-func (k *kindRun) commit(ctx context.Context, f func(ctx context.Context, tx Tx, cp *Checkpoint, p *Pass) (Counts, []Change, error)) error {
+func (k *kindRun) commit(
+	ctx context.Context, f func(ctx context.Context, tx Tx, cp *Checkpoint, p *Pass) (Counts, []Change, error),
+) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -227,7 +229,8 @@ func (k *kindRun) commit(ctx context.Context, f func(ctx context.Context, tx Tx,
 	live := k.sample()
 	if k.OnProgress != nil {
 		k.OnProgress(Progress{
-			Kind: k.c.Kind, Counts: k.result.Counts, Total: k.total, Sweeping: k.pass.Sweeping, Calls: k.run.result.Calls, HeapLive: live,
+			Kind: k.c.Kind, Counts: k.result.Counts, Total: k.total, Sweeping: k.pass.Sweeping,
+			Calls: k.run.result.Calls, HeapLive: live,
 		})
 	}
 	return nil
@@ -277,7 +280,9 @@ func list[T any](ctx context.Context, k *kindRun, open func(context.Context, dri
 }
 
 // listOnce reports whether the listing must begin again, because its cursor is not accepted.
-func listOnce[T any](ctx context.Context, k *kindRun, open func(context.Context, driver.Query) pagination.Pages[T]) (again bool, err error) {
+func listOnce[T any](
+	ctx context.Context, k *kindRun, open func(context.Context, driver.Query) pagination.Pages[T],
+) (again bool, err error) {
 	asked := time.Now()
 	q := driver.Query{Cursor: k.pass.Cursor, UpdatedSince: k.pass.Since}
 	for page, err := range guarded(func() pagination.Pages[T] { return open(ctx, q) }) {
@@ -290,9 +295,7 @@ func listOnce[T any](ctx context.Context, k *kindRun, open func(context.Context,
 			}
 			return false, err
 		}
-		if page.Sent.IsZero() {
-			page.Sent = asked
-		}
+		page.Sent = sentAt(page.Sent, asked)
 		if page.Total >= 0 {
 			k.total = page.Total
 		}
@@ -325,6 +328,15 @@ func listOnce[T any](ctx context.Context, k *kindRun, open func(context.Context,
 		}
 	}
 	return false, context.Cause(ctx)
+}
+
+// sentAt returns when a page was asked for: what the stream says, unless it says nothing or names a time to come, which would
+// win over everything that comes before it.
+func sentAt(said, asked time.Time) time.Time {
+	if said.IsZero() || said.After(time.Now()) {
+		return asked
+	}
+	return said
 }
 
 // forget drops the pass, of which the stream says that it cannot go on from where it is: the next run begins a new one.

@@ -153,7 +153,8 @@ func (f Filter) Matches(s *Stored) bool {
 	if s.ID <= f.After && f.After != "" || f.Live && !s.DeletedAt.IsZero() || f.Unseen != 0 && s.Generation == f.Unseen {
 		return false
 	}
-	if !f.FetchedBefore.IsZero() && !s.LastFetched.Before(f.FetchedBefore) || !f.ChangedSince.IsZero() && s.ChangedAt.Before(f.ChangedSince) {
+	if !f.FetchedBefore.IsZero() && !s.LastFetched.Before(f.FetchedBefore) ||
+		!f.ChangedSince.IsZero() && s.ChangedAt.Before(f.ChangedSince) {
 		return false
 	}
 	if len(f.Parents) == 0 {

@@ -34,7 +34,8 @@ func (k *kindRun) sweep(ctx context.Context) error {
 		k.result.Kept = fmt.Sprintf("%d records were not seen, but %d rejected ones have no id", n, k.pass.Nameless)
 		return nil
 	case !k.mayDelete(n+done, k.pass.Live, k.pass.Counts.Items):
-		k.result.Kept = fmt.Sprintf("%d of %d records were not seen: more than MaxDeleteFraction allows to delete at once", n, k.pass.Live)
+		k.result.Kept = fmt.Sprintf("%d of %d records were not seen: more than MaxDeleteFraction allows to delete at once",
+			n, k.pass.Live)
 		return nil
 	}
 	confirm := k.confirmer()
@@ -162,9 +163,7 @@ func readBack[T any](ctx context.Context, k *kindRun, open func() pagination.Pag
 		if err != nil {
 			return nil, err
 		}
-		if page.Sent.IsZero() {
-			page.Sent = asked
-		}
+		page.Sent = sentAt(page.Sent, asked)
 		for i := range page.Items {
 			k.prepare(ctx, b, k.c, any(&page.Items[i]), page.Sent)
 		}

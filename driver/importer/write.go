@@ -282,8 +282,8 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 
 // sameTouch reports whether TouchRecords would write what is there.
 func (s *Stored) sameTouch(old *Stored) bool {
-	return s.Generation == old.Generation && s.Stamp == old.Stamp && s.UpdatedAt.Equal(old.UpdatedAt) && s.AdapterVersion == old.AdapterVersion &&
-		s.FirstFetched.Equal(old.FirstFetched) && s.LastFetched.Equal(old.LastFetched) && maps.Equal(s.Older, old.Older)
+	return s.Generation == old.Generation && s.Stamp == old.Stamp && s.UpdatedAt.Equal(old.UpdatedAt) &&
+		s.AdapterVersion == old.AdapterVersion && s.FirstFetched.Equal(old.FirstFetched) && s.LastFetched.Equal(old.LastFetched) && maps.Equal(s.Older, old.Older)
 }
 
 // worth returns the rejections that are to be stored: not those of records that were imported from the same batch,

@@ -51,6 +51,7 @@ func Store(t *testing.T, open func(t *testing.T) importer.Store) {
 		{"rejections", testRejections},
 		{"prune", testPrune},
 		{"erase", testErase},
+		{"dump", testDump},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, open(t)) })
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"sync"
@@ -340,7 +341,7 @@ func testErase(t *testing.T, s importer.Store) {
 		return errors.Join(tx.PutRecords(ctx, []importer.Stored{secret, record(resources, "b"), record(others, "a")}),
 			tx.PutRejections(ctx, []importer.Rejection{rejection(resources, "a", "r", noon), rejection(resources, "b", "r", noon), rejection(others, "a", "r", noon)}))
 	})
-	for range 2 { // again changes nothing
+	for range 2 { // again does no harm
 		if err := s.Erase(t.Context(), resources, "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -374,5 +375,53 @@ func testErase(t *testing.T, s importer.Store) {
 	}
 	if !get(t, s, resources, "a").Erased {
 		t.Error("Prune forgot that a record was erased")
+	}
+}
+
+// testDump compares the dump of a store that has one, as a method Dump(ctx, io.Writer) error, with that of importer.Memory: rows
+// and their order.
+func testDump(t *testing.T, s importer.Store) {
+	type dumper interface {
+		Dump(ctx context.Context, w io.Writer) error
+	}
+	if _, ok := s.(dumper); !ok {
+		t.Skip("the store has no method Dump")
+	}
+	reference := importer.NewMemory()
+	var dumps [2]bytes.Buffer
+	for i, s := range []importer.Store{reference, s} {
+		for _, c := range []importer.Collection{others, resources, {Integration: "in-1", Kind: driver.KindMedia}, {Integration: "In-1", Kind: resources.Kind}} {
+			update(t, s, func(ctx context.Context, tx importer.Tx) error {
+				var records []importer.Stored
+				var rejected []importer.Rejection
+				var events []importer.Event
+				for j, id := range awkward {
+					r := record(c, id)
+					r.Version, r.Parent = int64(j+1), awkward[j/2]
+					if j%3 == 0 {
+						r.DeletedAt, r.UpdatedAt = noon, time.Time{}
+					}
+					records = append(records, r)
+					rejected = append(rejected, rejection(c, id, "<reason>", noon))
+					events = append(events, event(c, id, 2, importer.Updated, noon), event(c, id, 1, importer.Added, noon))
+				}
+				return errors.Join(tx.PutRecords(ctx, records), tx.PutRejections(ctx, rejected), tx.AppendEvents(ctx, events))
+			})
+		}
+		if err := s.Erase(t.Context(), resources, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.(dumper).Dump(t.Context(), &dumps[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, got := bytes.Split(dumps[0].Bytes(), []byte("\n")), bytes.Split(dumps[1].Bytes(), []byte("\n"))
+	if len(got) != len(want) || len(got) < 4*4*len(awkward)-1 {
+		t.Errorf("got %d lines, want %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Fatalf("line %d:\n got %s\nwant %s", i+1, got[i], want[i])
+		}
 	}
 }
