@@ -12,6 +12,7 @@ import (
 	"github.com/integrationkit/integrationkit/auth"
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/importer"
+	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
 
 var (
@@ -94,6 +95,30 @@ func BenchmarkUnchangedPage(b *testing.B) {
 		})
 	}
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkImport imports 2,000 resources, 6,000 transactions and 10,000 media from a partner that costs nothing: "new" into an empty
+// database, "unchanged" once more.
+func BenchmarkImport(b *testing.B) {
+	run := func(s *sqlstore.Store) {
+		d := &importertest.Driver{Account: &importertest.Account{Resources: 2000, Transactions: 6000, MediaPer: 5}}
+		res, err := importer.Run(b.Context(), importer.Config{Driver: d, Integration: importertest.Integration("acct-1"), Store: s})
+		if ok, why := res.Complete(); err != nil || !ok || res.Counts().Items != 18000 {
+			b.Fatal(res.Counts(), why, err)
+		}
+	}
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			run(fresh(b))
+		}
+	})
+	b.Run("unchanged", func(b *testing.B) {
+		s := fresh(b)
+		run(s)
+		for b.Loop() {
+			run(s)
+		}
+	})
 }
 
 func BenchmarkRecords(b *testing.B) {

@@ -11,6 +11,7 @@ import (
 	"github.com/integrationkit/integrationkit/auth"
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/importer"
+	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
 
 // A token is there again after a restart, and sealed meanwhile.
@@ -80,7 +81,8 @@ func ExampleTxFrom() {
 		return nil
 	}
 	_, err = importer.Run(ctx, importer.Config{
-		Driver: account{listings: 3}, Integration: driver.Integration{ID: "acct-17"}, Store: store, OnChanges: onChanges,
+		Driver:      &importertest.Driver{Account: &importertest.Account{Resources: 3}}, // a real one in real life
+		Integration: importertest.Integration("acct-17"), Store: store, OnChanges: onChanges,
 		Kinds: []driver.Kind{driver.KindResource},
 	})
 	if err != nil {

@@ -82,9 +82,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, s.openFailed(ctx, path, err)
 	}
 	if err := s.start(ctx, path); err != nil {
+		err = s.openFailed(ctx, path, err)
 		_ = s.Close() // the failure to open is what counts
-		s.closed.Store(false)
-		return nil, s.openFailed(ctx, path, err)
+		return nil, err
 	}
 	return s, nil
 }

@@ -3,7 +3,6 @@ package sqlstore_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,57 +15,25 @@ import (
 	"github.com/integrationkit/integrationkit/adapters/sqlstore"
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/importer"
-	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
 
-// account is a partner whose records are made from their numbers. In its second round some have changed and some are gone.
-type account struct{ listings, photos, round int }
-
-func (a account) Info() driver.Info           { return driver.Info{Partner: "acme"} }
-func (a account) Check(context.Context) error { return nil }
-
-func (a account) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
-	start := pagination.From("acme listings v1", q.Cursor)
-	return pagination.Offset(ctx, start, 10, func(_ context.Context, offset, limit int) (pagination.Batch[driver.Resource], error) {
-		var b pagination.Batch[driver.Resource]
-		for i := offset; i < min(offset+limit, a.listings); i++ {
-			id := fmt.Sprintf("listing-%05d", i)
-			if i%37 == 5 {
-				b.Rejected = append(b.Rejected, pagination.Rejected{ID: id, Raw: []byte(`{"bad":1`), Err: errors.New("cannot be read")})
-				continue
-			}
-			if a.round > 1 && i%11 == 3 { // gone, and another in its place
-				id += "-new"
-			}
-			r := driver.Resource{Record: driver.Record{ID: id, Raw: json.RawMessage(`{"_id":"` + id + `"}`), AdapterVersion: "v1"}}
-			r.Name = driver.Some(fmt.Sprintf("Flat %d", i))
-			if a.round > 1 && i%7 == 1 {
-				r.Name = driver.Some(fmt.Sprintf("Flat %d, renovated", i))
-			}
-			b.Items = append(b.Items, r)
-		}
-		b.Rows, b.Total = min(limit, max(0, a.listings-offset)), a.listings
-		return b, nil
-	})
-}
-
-func (a account) Media(_ context.Context, resource string) pagination.Pages[driver.Media] {
-	var all []driver.Media
-	for i := range a.photos {
-		id := fmt.Sprintf("%s/%d", resource, i)
-		all = append(all, driver.Media{
-			Record:     driver.Record{ID: id, Raw: json.RawMessage(`{"_id":"` + id + `"}`), AdapterVersion: "v1"},
-			ResourceID: resource, Position: driver.Some(i),
-		})
+// account is a partner's account as it is in a round: some records cannot be read, and in the second round others have changed, come
+// or gone.
+func account(round int) *importertest.Driver {
+	a := &importertest.Account{Resources: 300, Transactions: 200, MediaPer: 3}
+	a.Poison(errors.New("cannot be read"), false, "r0000005", "r0000123", "t0000042", "r0000007-m01")
+	if round > 1 {
+		a.Change(0.2, round, noon)
 	}
-	return pagination.Of(all...)
+	return &importertest.Driver{Account: a, PageSize: 10}
 }
 
 // importConfig makes every change a row of the host's queue, in the transaction of the change. said is told what
 // happens: "in" within a transaction, "ok" after its commit.
 func importConfig(s importer.Store, round int, said func(string)) importer.Config {
 	cfg := importer.Config{
-		Driver: account{listings: 300, photos: 3, round: round}, Integration: driver.Integration{ID: "acct-1"}, Store: s, MaxDeleteFraction: 1,
+		Driver: account(round), Integration: importertest.Integration("acct-1"), Store: s, MaxDeleteFraction: 1,
 		OnProgress: func(importer.Progress) { said("ok") },
 	}
 	if _, ok := s.(*sqlstore.Store); ok {
@@ -124,7 +91,7 @@ func TestPromise1_KilledAndResumed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kit.db")
 	execSQL(t, path, "CREATE TABLE jobs (kind TEXT, id TEXT, version INTEGER, change TEXT, UNIQUE (kind, id, version))")
 	memory := importer.NewMemory()
-	kills, lines := 0, 9
+	kills, lines := 0, 12
 	if testing.Short() { // under the race detector, say
 		lines = 45
 	}
@@ -132,7 +99,7 @@ func TestPromise1_KilledAndResumed(t *testing.T) {
 		if _, err := importer.Run(t.Context(), importConfig(memory, round, func(string) {})); err != nil {
 			t.Fatal(err)
 		}
-		for _, kind := range []driver.Kind{driver.KindResource, driver.KindMedia} {
+		for _, kind := range []driver.Kind{driver.KindResource, driver.KindTransaction, driver.KindMedia} {
 			for !importUntilKilled(t, path, round, kind, rnd.IntN(lines)) {
 				kills++
 				consistent(t, path)
