@@ -73,14 +73,9 @@ func (q *session) List(ctx context.Context, c importer.Collection, f importer.Fi
 	var out []importer.Stored
 	chunks := parentChunks(f.Parents)
 	for _, parents := range chunks {
-		where, args, err := conditions(c, f, parents)
+		text, args, err := listing(c, f, parents)
 		if err != nil {
 			return nil, q.s.failed(ctx, of("list records", c), err)
-		}
-		text := "SELECT " + columns + " FROM ik_records WHERE " + where + " ORDER BY id"
-		if f.Limit > 0 {
-			text += " LIMIT ?"
-			args = append(args, f.Limit)
 		}
 		rows, err := q.adHoc(ctx, text, args...)
 		if err == nil {
@@ -97,6 +92,22 @@ func (q *session) List(ctx context.Context, c importer.Collection, f importer.Fi
 		}
 	}
 	return out, nil
+}
+
+// listing is the query that lists what f selects.
+func listing(c importer.Collection, f importer.Filter, parents []string) (string, []any, error) {
+	where, args, err := conditions(c, f, parents)
+	order := "id"
+	if len(parents) > 0 {
+		// Not by an index: one that gives the ids in order is read from end to end for a handful of parents.
+		order = "id || ''"
+	}
+	text := "SELECT " + columns + " FROM ik_records WHERE " + where + " ORDER BY " + order
+	if f.Limit > 0 {
+		text += " LIMIT ?"
+		args = append(args, f.Limit)
+	}
+	return text, args, err
 }
 
 // Count counts what List returns without a limit.

@@ -13,6 +13,14 @@ import (
 // pruneBatch is how many rows one transaction removes, so that imports go on meanwhile.
 const pruneBatch = 1000
 
+// prunes remove what is old, so many rows at a time.
+var prunes = [...]string{
+	"DELETE FROM ik_events WHERE seq IN (SELECT seq FROM ik_events WHERE at < ? LIMIT ?)",
+	"DELETE FROM ik_rejections WHERE (integration, kind, key) IN (SELECT integration, kind, key FROM ik_rejections WHERE last_seen < ? LIMIT ?)",
+	"DELETE FROM ik_records WHERE (integration, kind, id) IN " +
+		"(SELECT integration, kind, id FROM ik_records WHERE deleted_at <> 0 AND deleted_at < ? AND erased = 0 LIMIT ?)",
+}
+
 // Prune implements importer.Store. It works in transactions of a thousand rows: what it removed before an error stays
 // removed, and is counted. Events of records that live are removed as well; Version and ChangedAt of the records stay.
 func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
@@ -25,12 +33,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 		return 0, nil
 	}
 	var total int64
-	for _, text := range []string{
-		"DELETE FROM ik_events WHERE seq IN (SELECT seq FROM ik_events WHERE at < ? LIMIT ?)",
-		"DELETE FROM ik_rejections WHERE (integration, kind, key) IN (SELECT integration, kind, key FROM ik_rejections WHERE last_seen < ? LIMIT ?)",
-		"DELETE FROM ik_records WHERE (integration, kind, id) IN " +
-			"(SELECT integration, kind, id FROM ik_records WHERE deleted_at <> 0 AND deleted_at < ? AND erased = 0 LIMIT ?)",
-	} {
+	for _, text := range prunes {
 		for more := true; more; {
 			err := s.write(ctx, "prune", func(ctx context.Context, q *session) error {
 				res, err := q.tx.ExecContext(ctx, s.dialect.rebind(text), at, pruneBatch)
