@@ -17,6 +17,7 @@ type Attempt struct {
 	Waits Waits
 
 	classifiers []Classifier
+	call        *call // the loop's, nil without one
 
 	resp    *http.Response
 	err     error
@@ -45,6 +46,16 @@ func WithAttempt(ctx context.Context, classifiers ...Classifier) (context.Contex
 		}
 	}
 	return a, a
+}
+
+// add counts the waits of an attempt inside this one.
+func (a *Attempt) add(inner *Attempt) {
+	for _, t := range inner.Waits.Tiers {
+		a.Waits.AddTier(t.Tier, t.Wait)
+	}
+	a.Waits.Backoff += inner.Waits.Backoff
+	a.Waits.Auth += inner.Waits.Auth
+	a.Waits.Partner += inner.Waits.Partner
 }
 
 // AttemptFrom returns the Attempt that ctx carries, nil if none.

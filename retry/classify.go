@@ -1,7 +1,13 @@
 package retry
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -10,8 +16,8 @@ type Exchange struct {
 	Request *http.Request
 	// Response is nil when Err is not.
 	Response *http.Response
-	// Body is the beginning of the response's body, as many bytes as the classifier's PeekBody asked for, or all of a
-	// shorter one.
+	// Body is the beginning of the response's body as the transport gives it, as many bytes as the classifier's PeekBody
+	// asked for, or all of a shorter one.
 	Body []byte
 	Err  error
 	Now  time.Time
@@ -24,21 +30,170 @@ type Classifier struct {
 	// pays for a body that is not looked at. At most [MaxPeek] are given.
 	PeekBody func(resp *http.Response) int
 	// Classify returns the verdict, or false to leave it to the next classifier and in the end to [Default]. A
-	// zero At is filled in from Retry-After where there is one.
+	// zero At is filled in from Retry-After where there is one, and Sent is Answered where there was an answer and
+	// Classify does not say Never.
 	Classify func(x Exchange) (Verdict, bool)
 }
 
-// MaxPeek bounds how much of a body a [Classifier] may see.
+// MaxPeek bounds how much of a body a [Classifier] may see, in bytes.
 const MaxPeek = 64 << 10
 
-// Default is the verdict by the rules of HTTP alone: status, Retry-After, network and context errors.
-func Default(x Exchange) Verdict { panic("spike") }
-
-func judge(cs []Classifier, req *http.Request, resp *http.Response, err error, now time.Time) Verdict {
-	panic("spike")
+// Default is the verdict by the rules of HTTP alone: status (RFC 9110 section 15, RFC 6585), Retry-After, network and
+// context errors. A redirect is no failure: whoever follows it judges what comes next.
+func Default(x Exchange) Verdict {
+	if x.Err != nil || x.Response == nil {
+		return ofError(x)
+	}
+	v := Verdict{Sent: Answered}
+	switch s := x.Response.StatusCode; {
+	case s < 400:
+		return v
+	case s == http.StatusUnauthorized:
+		v.Class, v.Scope = Auth, Credential
+	case s == http.StatusForbidden:
+		v.Class, v.Scope = Auth, Endpoint
+	case s == http.StatusProxyAuthRequired:
+		v.Class, v.Scope = Auth, Partner
+	case s == http.StatusTooManyRequests:
+		v.Class, v.Scope, v.Sent = RateLimit, Integration, Never
+	case s == http.StatusTooEarly, s == http.StatusMisdirectedRequest:
+		v.Class, v.Sent = Transient, Never
+	case s == http.StatusRequestTimeout:
+		v.Class, v.Fault = Transient, true
+	case s == http.StatusNotImplemented, s == http.StatusHTTPVersionNotSupported, s < 500:
+		v.Class = Client
+		return v
+	default:
+		v.Class, v.Fault = Transient, true
+	}
+	if v.Class != Auth {
+		v.At, _ = ParseRetryAfter(x.Response.Header, x.Now)
+	}
+	return v
 }
 
-// ParseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): seconds, which may have a fraction, or an
-// HTTP date in any of its three forms. It returns the time to come back at, and false for anything else. A date is judged
-// by the answer's own Date header when it has one, so that a clock that is off does not matter.
-func ParseRetryAfter(h http.Header, now time.Time) (time.Time, bool) { panic("spike") }
+// ofError is the verdict on an attempt that got no answer.
+func ofError(x Exchange) Verdict {
+	err := x.Err
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Verdict
+	}
+	never := func(v Verdict) Verdict { v.Sent = Never; return v }
+	failed := Verdict{Class: Transient, Fault: true}
+	var ended bool
+	if x.Request != nil {
+		ended = x.Request.Context().Err() != nil
+		if u := x.Request.URL; u == nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return never(Verdict{Class: Client})
+		}
+	}
+	_, timedOut := errors.AsType[*timeoutError](err)
+	switch {
+	case ended:
+		return Verdict{Class: Canceled}
+	case timedOut:
+		return failed
+	case errors.Is(err, context.Canceled):
+		return Verdict{Class: Canceled}
+	case untrusted(err):
+		// Nobody may talk to who is there now. It is not repeated at once: somebody has to look.
+		return never(Verdict{Class: Unavailable, Scope: Partner, Fault: true})
+	case unconnected(err):
+		failed.Scope = Partner
+		return never(failed)
+	case err != nil && unprocessed(err.Error()):
+		return never(failed)
+	}
+	return failed
+}
+
+// untrusted reports whether the other side could not prove who it is.
+func untrusted(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[tls.RecordHeaderError](err) // no TLS at all
+	return ok
+}
+
+// unconnected reports whether the failure came before there was a connection to send anything on.
+func unconnected(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[tls.AlertError](err) // the handshake was refused
+	return ok || strings.Contains(err.Error(), "TLS handshake timeout")
+}
+
+// unprocessed reports whether HTTP/2 said that the request was not processed (RFC 9113 section 8.7). net/http keeps the
+// types of these errors to itself.
+func unprocessed(text string) bool {
+	return strings.Contains(text, "REFUSED_STREAM") || strings.Contains(text, "graceful shutdown GOAWAY")
+}
+
+func judge(cs []Classifier, req *http.Request, resp *http.Response, err error) Verdict {
+	if err == nil && resp != nil && len(cs) == 0 && resp.StatusCode < 400 {
+		return Verdict{Sent: Answered} // the common end of a call costs nothing
+	}
+	x := Exchange{Request: req, Response: resp, Err: err, Now: time.Now()}
+	if err != nil {
+		x.Response = nil
+		if e, ok := errors.AsType[*Error](err); ok {
+			return e.Verdict
+		}
+	}
+	var peeked []byte
+	if n := appetite(cs, x.Response); n > 0 {
+		peeked = peek(resp, n)
+	}
+	for _, c := range cs {
+		if c.Classify == nil {
+			continue
+		}
+		x.Body = nil
+		if x.Response != nil && c.PeekBody != nil {
+			x.Body = peeked[:max(0, min(len(peeked), c.PeekBody(resp)))]
+		}
+		v, ok := c.Classify(x)
+		if !ok {
+			continue
+		}
+		if x.Response != nil {
+			if v.Sent == Unknown {
+				v.Sent = Answered
+			}
+			if v.At.IsZero() && v.Class != OK && v.Class != Auth {
+				v.At, _ = ParseRetryAfter(resp.Header, x.Now)
+			}
+		}
+		return v
+	}
+	x.Body = nil
+	return Default(x)
+}
+
+// appetite returns how many bytes of the body the classifiers want to see.
+func appetite(cs []Classifier, resp *http.Response) int {
+	n := 0
+	if resp == nil || resp.Body == nil || resp.Body == http.NoBody {
+		return 0
+	}
+	for _, c := range cs {
+		if c.PeekBody != nil {
+			n = max(n, c.PeekBody(resp))
+		}
+	}
+	return min(n, MaxPeek)
+}

@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -73,9 +74,20 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		b.WriteString(": ")
-		b.WriteString(e.Err.Error())
+		b.WriteString(plain(e.Err).Error())
 	}
 	return b.String()
+}
+
+// plain unwraps *url.Error, whose text has the URL and with it the keys in its query.
+func plain(err error) error {
+	for {
+		u, ok := err.(*url.Error) //nolint:errorlint // one that is wrapped is part of somebody else's text
+		if !ok || u.Err == nil {
+			return err
+		}
+		err = u.Err
+	}
 }
 
 // Unwrap returns the cause.
@@ -90,7 +102,7 @@ type Waits struct {
 	Backoff time.Duration
 	// Auth is the time spent waiting for a token.
 	Auth time.Duration
-	// Partner is the time from sending to the header of the answer.
+	// Partner is the time from sending to the header of the answer, as driver.Client measures it.
 	Partner time.Duration
 }
 

@@ -2,6 +2,8 @@ package retry
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -12,8 +14,8 @@ import (
 type Policy struct {
 	// MaxAttempts counts the first try; 0 means 4, 1 never repeats.
 	MaxAttempts int
-	// BaseDelay and MaxDelay bound the backoff: the n-th wait is random between 0 and min(MaxDelay, BaseDelay·2ⁿ).
-	// 0 means 500 ms and 20 s.
+	// BaseDelay and MaxDelay bound the backoff: the wait after failed attempt n is random between 0 and
+	// min(MaxDelay, BaseDelay·2ⁿ⁻¹). 0 means 500 ms and 20 s.
 	BaseDelay, MaxDelay time.Duration
 	// MaxWait is the longest wait that is slept through; for a longer one the call returns at once with the answer it has.
 	// 0 means 1 minute; negative: no wait is too long. [WithMaxWait] takes precedence.
@@ -36,33 +38,89 @@ type Retrying struct {
 	Wait    time.Duration
 }
 
-// Wrap returns a RoundTripper that sends each request through next (nil: http.DefaultTransport) until it
-// succeeds, must not be repeated, or its attempts, its budget or the caller's patience are used up. It returns the last
-// response with a nil error, or the last error.
-func (p Policy) Wrap(next http.RoundTripper) http.RoundTripper { panic("spike") }
+const (
+	defaultAttempts  = 4
+	defaultBaseDelay = 500 * time.Millisecond
+	defaultMaxDelay  = 20 * time.Second
+	defaultMaxWait   = time.Minute
+)
 
-// Delay returns the longest wait after failed attempt n, counted from 1; the wait taken is random between 0 and it.
-func (p Policy) Delay(n int) time.Duration { panic("spike") }
-
-// AttemptTimeout is the time one attempt may take from when it is sent until its body is read. It belongs
-// innermost, so that waiting for the limiter or for a token does not use it up. 0 sets no limit.
-type AttemptTimeout time.Duration
-
-// Wrap returns a RoundTripper that ends an attempt with a cause that names the timeout and wraps
-// context.DeadlineExceeded; it is judged Transient, not Canceled.
-func (d AttemptTimeout) Wrap(next http.RoundTripper) http.RoundTripper { panic("spike") }
-
-// Budget is a token bucket that bounds how much of the traffic may be repetitions, so that retries cannot
-// multiply an outage. A repetition costs tokens that come back when it succeeds; each first success adds one.
-// It is safe for concurrent use.
-type Budget struct{}
-
-// BudgetConfig configures a [Budget]; zero fields take the defaults.
-type BudgetConfig struct {
-	Capacity int // tokens when full, and at the start; 0 means 500
-	Cost     int // of a repetition; 0 means 5
-	Timeout  int // of a repetition after a timeout; 0 means 10
+// Validate returns an error that names everything that is wrong with p, nil if nothing is. [Policy.Wrap] takes an
+// unusable field as if it were zero.
+func (p Policy) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("retry: Policy."+format, args...)) }
+	if p.MaxAttempts < 0 {
+		bad("MaxAttempts is negative")
+	}
+	if p.BaseDelay < 0 {
+		bad("BaseDelay is negative")
+	}
+	if p.MaxDelay < 0 {
+		bad("MaxDelay is negative")
+	}
+	if q := p.withDefaults(); p.BaseDelay >= 0 && p.MaxDelay > 0 && p.MaxDelay < q.BaseDelay {
+		bad("MaxDelay %v is less than BaseDelay, %v", p.MaxDelay, q.BaseDelay)
+	}
+	if !validToken(p.IdempotencyHeader) {
+		bad("IdempotencyHeader is no name of a header")
+	}
+	for i, c := range p.Classifiers {
+		if c.Classify == nil {
+			bad("Classifiers[%d] has no Classify", i)
+		}
+	}
+	return errors.Join(errs...)
 }
 
-// NewBudget returns a full budget. It returns an error that names every unusable field.
-func NewBudget(c BudgetConfig) (*Budget, error) { panic("spike") }
+func validToken(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (p Policy) withDefaults() Policy {
+	if p.MaxAttempts <= 0 {
+		p.MaxAttempts = defaultAttempts
+	}
+	if p.BaseDelay <= 0 {
+		p.BaseDelay = defaultBaseDelay
+	}
+	if p.MaxDelay <= 0 {
+		p.MaxDelay = max(defaultMaxDelay, p.BaseDelay)
+	}
+	if p.MaxWait == 0 {
+		p.MaxWait = defaultMaxWait
+	}
+	return p
+}
+
+// Delay returns the longest wait after failed attempt n, counted from 1; the wait taken is random between 0 and it.
+func (p Policy) Delay(n int) time.Duration {
+	p = p.withDefaults()
+	d := p.BaseDelay
+	for i := 1; i < n && d < p.MaxDelay; i++ {
+		if d > p.MaxDelay/2 {
+			return p.MaxDelay
+		}
+		d *= 2
+	}
+	return min(d, p.MaxDelay)
+}
+
+// idempotent reports whether a request may be repeated although it may have had its effect.
+func (p *Policy) idempotent(req *http.Request) bool {
+	if v, ok := req.Context().Value(idempotentKey{}).(bool); ok {
+		return v
+	}
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return p.IdempotencyHeader != "" && IdempotencyKey(req.Context()) != ""
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"time"
 )
 
@@ -142,14 +143,22 @@ func (v Verdict) Failed() bool { return v.Class != OK }
 func Judge(req *http.Request, resp *http.Response, err error) Verdict {
 	a := AttemptFrom(req.Context())
 	if a == nil {
-		return judge(nil, req, resp, err, time.Now())
+		return judge(nil, req, resp, err)
 	}
-	if a.judged && a.resp == resp && a.err == err {
+	if a.judged && a.resp == resp && same(a.err, err) {
 		return a.verdict
 	}
-	a.verdict = judge(a.classifiers, req, resp, err, time.Now())
+	a.verdict = judge(a.classifiers, req, resp, err)
 	a.resp, a.err, a.judged = resp, err, true
 	return a.verdict
+}
+
+// same reports whether a and b are one error. Errors of some types cannot be compared.
+func same(a, b error) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b //nolint:errorlint // the very same is meant
 }
 
 // ClassOf returns the class that err carries: that of the outermost [*Error] in its tree, Canceled for a bare context

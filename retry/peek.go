@@ -1,0 +1,60 @@
+package retry
+
+import (
+	"errors"
+	"io"
+	"net/http"
+)
+
+// peek returns up to n bytes of the body, and puts them back.
+func peek(resp *http.Response, n int) []byte {
+	buf := make([]byte, 0, min(n, 4<<10))
+	var err error
+	for len(buf) < n && err == nil {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		var k int
+		k, err = resp.Body.Read(buf[len(buf):min(cap(buf), n)])
+		buf = buf[:len(buf)+k]
+	}
+	resp.Body = &peeked{ReadCloser: resp.Body, rest: buf, err: err}
+	return buf
+}
+
+// peeked is a body whose beginning was read already.
+type peeked struct {
+	io.ReadCloser
+	rest []byte // of what was read
+	err  error  // that reading ended with, if it did
+}
+
+// Read implements io.Reader.
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.rest) > 0 {
+		n := copy(b, p.rest)
+		p.rest = p.rest[n:]
+		return n, nil
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	return p.ReadCloser.Read(b)
+}
+
+// WriteTo implements io.WriterTo.
+func (p *peeked) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(p.rest)
+	p.rest = p.rest[n:]
+	if err != nil {
+		return int64(n), err
+	}
+	if p.err != nil {
+		if errors.Is(p.err, io.EOF) {
+			return int64(n), nil
+		}
+		return int64(n), p.err
+	}
+	m, err := io.Copy(w, p.ReadCloser)
+	return int64(n) + m, err
+}
