@@ -181,14 +181,14 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 	}
 	k := l.lookup(c.Key)
 	if l.quota != nil {
-		ahead := cost
+		ahead := int64(0)
 		if k != nil {
 			k.mu.Lock()
-			ahead += k.ahead(c.Priority)
+			ahead = k.ahead(c.Priority)
 			k.mu.Unlock()
 		}
 		now := time.Now()
-		g, err := l.quota.Take(ctx, c.Key, 0, ahead, now)
+		g, err := l.quota.Ask(ctx, c.Key, cost, ahead, now)
 		switch {
 		case err != nil || g.OK:
 			return time.Time{} // Acquire says what is wrong with it

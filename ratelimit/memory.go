@@ -49,28 +49,30 @@ func (m *Memory) Tiers() Tiers { return m.plan.tiers }
 
 // Take implements [Quota].
 func (m *Memory) Take(_ context.Context, key string, cost, ahead int64, now time.Time) (Grant, error) {
-	if cost != 0 {
-		if err := m.plan.checkCost(cost); err != nil {
-			return Grant{}, err
-		}
+	return m.grant(key, cost, now, func(c *counts, g *Grant) verdict {
+		v, slot, gen := c.take(cost, ahead, m.plan.ns(now))
+		g.Slot, g.Gen = uint32(slot), gen
+		return v
+	})
+}
+
+// Ask implements [Quota].
+func (m *Memory) Ask(_ context.Context, key string, cost, ahead int64, now time.Time) (Grant, error) {
+	return m.grant(key, cost, now, func(c *counts, _ *Grant) verdict { return c.ask(cost, ahead, m.plan.ns(now)) })
+}
+
+func (m *Memory) grant(key string, cost int64, now time.Time, ask func(*counts, *Grant) verdict) (Grant, error) {
+	if err := m.plan.checkCost(cost); err != nil {
+		return Grant{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := m.key(key, m.plan.ns(now))
-	var v verdict
 	g := Grant{Cost: cost}
-	if cost == 0 {
-		v = c.ask(0, ahead, m.plan.ns(now))
-	} else {
-		var slot int32
-		v, slot, g.Gen = c.take(cost, ahead, m.plan.ns(now))
-		g.Slot = uint32(slot)
+	v := ask(m.key(key, m.plan.ns(now)), &g)
+	if v.over {
+		return Grant{}, m.plan.overCost(v.tier, cost)
 	}
-	g.OK = v.ok
-	if !v.ok {
-		if v.over {
-			return Grant{}, m.plan.overCost(v.tier, cost)
-		}
+	if g.OK = v.ok; !v.ok {
 		g.Tier = m.plan.reason(v.tier)
 		if !v.open {
 			g.At = now.Add(time.Duration(v.at - m.plan.ns(now)))

@@ -17,12 +17,13 @@ type Quota interface {
 	// Tiers returns the tiers that are counted. The caller does not change them.
 	Tiers() Tiers
 	// Take admits the request in all tiers, or in none and says when to ask again. It does not wait. ahead is the
-	// cost of the callers that wait before this one: it is admitted only if there is room for theirs too. A cost of 0
-	// asks without taking anything, with ahead the cost asked about.
+	// cost of the callers that wait before this one: it is admitted only if there is room for theirs too.
 	//
 	// A cost above a tier's limit is an error of class Client. Other errors say that the backend cannot tell; they
 	// are *retry.Error when it knows when to come back.
 	Take(ctx context.Context, key string, cost, ahead int64, now time.Time) (Grant, error)
+	// Ask answers as Take would, and takes nothing.
+	Ask(ctx context.Context, key string, cost, ahead int64, now time.Time) (Grant, error)
 	// Settle says what became of an admitted request. Each part (arrival, release) has effect once; repeating it is
 	// harmless, and so is a grant that is not known, or no longer. A backend that cannot reach its store takes care of it
 	// later and returns an error only to report that.

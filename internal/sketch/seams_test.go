@@ -31,6 +31,14 @@ func (q redisQuota) Take(ctx context.Context, key string, cost, ahead int64, now
 	return ratelimit.Grant{OK: r[0] == 1, At: time.UnixMicro(r[1]), Slot: uint32(r[2]), Gen: uint32(r[3]), Cost: cost}, nil
 }
 
+func (q redisQuota) Ask(ctx context.Context, key string, cost, ahead int64, now time.Time) (ratelimit.Grant, error) {
+	r, err := q.eval(ctx, "ask", key, cost, ahead)
+	if err != nil {
+		return ratelimit.Grant{}, err
+	}
+	return ratelimit.Grant{OK: r[0] == 1, At: time.UnixMicro(r[1])}, nil
+}
+
 func (q redisQuota) Settle(ctx context.Context, key string, g ratelimit.Grant, s ratelimit.Settlement) error {
 	_, err := q.eval(ctx, "settle", key, g.Slot, g.Gen, s.Arrived.UnixMicro(), s.Release)
 	return err

@@ -197,15 +197,27 @@ func testConcurrency(t *testing.T, s *suite) {
 }
 
 func testAskTakesNothing(t *testing.T, s *suite) {
-	s.use(ratelimit.Tier{Requests: 2, Per: time.Hour})
+	s.use(ratelimit.Tier{Requests: 2, Per: time.Hour}, ratelimit.Tier{Concurrent: 2})
+	ask := func(cost int64) ratelimit.Grant {
+		t.Helper()
+		g, err := s.q.Ask(t.Context(), "k", cost, 0, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
 	for range 5 {
-		if g := s.take("k", 0, 2); !g.OK {
+		if g := ask(2); !g.OK {
 			t.Fatalf("got %+v, want room for 2", g)
 		}
 	}
-	s.must("k", 2)
-	if g := s.take("k", 0, 1); g.OK {
-		t.Error("room for one more than the limit")
+	s.must("k", 1)
+	if g := ask(2); g.OK {
+		t.Error("room for more than the limit")
+	}
+	s.must("k", 1)
+	if u := s.usage("k"); u.Tiers[0].Used != 2 || u.InFlight != 2 {
+		t.Errorf("questions were charged: %+v", u)
 	}
 }
 
