@@ -58,23 +58,29 @@ func (g *gate) allow() (breaker.Call, error) {
 	return g.b.Allow("")
 }
 
-// done tells how a call of the integration ended.
+// done tells how a call of the integration ended. A fault that no other integration sees counts neither way, nor does it close the
+// gate again while that is looking whether the partner is back: then the next call looks.
 func (g *gate) done(call *breaker.Call, integration string, v retry.Verdict) {
 	if g == nil {
 		return
 	}
-	if v.Fault && v.Class == retry.Transient {
-		if seen := g.note(integration, time.Now()); seen < 2 {
-			if state, _ := g.b.State(""); state == breaker.Closed {
-				v = retry.Verdict{Class: retry.Canceled} // counts neither way
-			}
-		}
-	} else if v.Class == retry.OK {
+	fault := v.Fault && v.Class == retry.Transient
+	switch {
+	case fault && g.note(integration, time.Now()) < 2:
+		v = retry.Verdict{Class: retry.Canceled}
+	case !fault && (v.Class == retry.OK || v.Sent == retry.Answered):
 		g.mu.Lock()
 		delete(g.faulty, integration)
 		g.mu.Unlock()
 	}
 	call.Done(v)
+	if fault {
+		if state, _ := g.b.State(""); state == breaker.Open {
+			g.mu.Lock()
+			clear(g.faulty) // what comes after is seen afresh
+			g.mu.Unlock()
+		}
+	}
 }
 
 // note notes a fault, and returns how many integrations have seen one within the window, and none of them a success since.

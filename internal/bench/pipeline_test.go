@@ -170,3 +170,18 @@ func TestBothStacksAnswer(t *testing.T) {
 		}
 	}
 }
+
+// The pipeline does more than the stack composed by hand (verdicts, waits per tier, refunds, a bounded body) and may cost four allocations more.
+func TestPipelineAllocations(t *testing.T) {
+	count := func(call func(context.Context) (int, error)) float64 {
+		return testing.AllocsPerRun(200, func() {
+			if _, err := call(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	kit, hand := count(kitCall(t)), count(handCall(time.Minute))
+	if kit > hand+4 {
+		t.Errorf("the kit allocates %v times a call, by hand it is %v", kit, hand)
+	}
+}
