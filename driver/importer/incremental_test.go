@@ -70,11 +70,14 @@ func TestIncremental(t *testing.T) {
 		}
 		// A partner whose clock is ahead, or who says nonsense, does not move the watermark beyond the pass.
 		a.Touch(time.Now().Add(5*time.Hour), "r0000006")
-		a.Touch(time.Now().AddDate(90, 0, 0), "r0000007")
-		time.Sleep(time.Hour)
-		began := time.Now()
-		if res, err := importer.Run(t.Context(), cfg); err != nil || !res.Kinds[0].Watermark.Equal(began) || res.Kinds[0].Counts.Updated != 2 {
-			t.Errorf("got %v, %+v, want the pass's beginning %v", err, res.Kinds, began)
+		for range 2 {
+			time.Sleep(time.Hour)
+			began := time.Now()
+			res, err := importer.Run(t.Context(), cfg)
+			if err != nil || !res.Kinds[0].Watermark.Equal(began) || res.Kinds[0].Counts.Updated != 1 {
+				t.Errorf("got %v, %+v, want the pass's beginning %v", err, res.Kinds, began)
+			}
+			a.Touch(time.Now().AddDate(90, 0, 0), "r0000007")
 		}
 		// The full run finds what is gone.
 		cfg.Mode = importer.Full

@@ -319,6 +319,26 @@ func TestSuperseded(t *testing.T) {
 		if k := only(t, second, driver.KindResource); !k.Complete || !k.Resumed || k.Counts.Added != 40 || k.Pass.Added != 60 {
 			t.Errorf("the second: got %+v", k)
 		}
+		// The other is not done yet, and stops half-way: the pass is the other's all the same.
+		first.OnProgress = func(p importer.Progress) {
+			if p.Counts.Pages != 2 {
+				return
+			}
+			other := &importertest.Driver{Account: d.Account, PageSize: 10}
+			failAt(other, 2)
+			cfg := config(other, s)
+			cfg.Kinds = first.Kinds
+			if _, err := importer.Run(t.Context(), cfg); !errors.Is(err, errPage) {
+				t.Errorf("the other: got %v", err)
+			}
+		}
+		if _, err := importer.Run(t.Context(), first); !errors.Is(err, importer.ErrSuperseded) {
+			t.Errorf("got %v, want ErrSuperseded", err)
+		}
+		first.OnProgress = nil
+		if k := only(t, run(t, first), driver.KindResource); !k.Resumed || !k.Complete || k.Pass.Items != 60 {
+			t.Errorf("after both: got %+v", k)
+		}
 		// An incremental run beside a full one takes nothing over.
 		d.Account.Touch(time.Now(), "r0000003")
 		first.OnProgress = func(p importer.Progress) {

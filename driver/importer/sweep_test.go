@@ -212,6 +212,13 @@ func TestSweepSparesWhatWebhooksBrought(t *testing.T) {
 		if k := only(t, res, driver.KindResource); k.Counts.Deleted != 2 {
 			t.Errorf("deleted %d, want the two that nobody saw since the pass began", k.Counts.Deleted)
 		}
+		if got := get(t, s, resources, "r0000777").Generation; got != 0 {
+			t.Errorf("what a webhook brought has generation %d", got)
+		}
+		known := a.Resource(20)
+		if _, err := importer.Apply(t.Context(), config(nil, s), time.Now(), &known); err != nil || get(t, s, resources, "r0000020").Generation != 2 {
+			t.Errorf("a webhook changed the generation: %v", err)
+		}
 		for id, lives := range map[string]bool{"r0000001": true, "r0000002": false, "r0000003": false, "r0000777": true} {
 			if got := get(t, s, resources, id).DeletedAt.IsZero(); got != lives {
 				t.Errorf("%s lives: %v, want %v", id, got, lives)
