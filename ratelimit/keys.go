@@ -100,14 +100,18 @@ func (l *Limiter) key(name string) (*key, error) {
 	return k, nil
 }
 
-// coldStart puts a key into the state in which one begins of which nothing is known.
+// coldStart puts a key into the state in which one begins of which nothing is known. All that others can have spent, they spent before
+// the limiter was made, at the engine's time 0: a key that was forgotten because it was idle does not start cold again.
 func (l *Limiter) coldStart(k *key, now int64) {
-	switch l.o.ColdStart {
-	case SitOut:
-		for i := range k.tiers {
-			k.tiers[i].sitOut(&l.plan.specs[i], now)
+	longest := int64(0)
+	for i := range k.tiers {
+		s := &l.plan.specs[i]
+		longest = max(longest, s.per)
+		if l.o.ColdStart == SitOut {
+			k.tiers[i].sitOut(s, 0)
 		}
-	case Probe:
+	}
+	if l.o.ColdStart == Probe && now < longest {
 		k.probe = probeNeeded
 	}
 }

@@ -72,10 +72,11 @@ type ColdStart uint8
 const (
 	// Fresh starts as if nothing had been spent. Right for a first start, and when State knows better.
 	Fresh ColdStart = iota
-	// SitOut waits one window of every tier, as if all had been spent the moment before.
+	// SitOut waits one window of every tier, as if all had been spent the moment before the limiter was made.
 	SitOut
 	// Probe lets one call through and learns from its headers what is left; tiers on which the answer is
-	// silent are taken as Fresh. The probe itself may be one too many. It needs a Dialect.
+	// silent are taken as Fresh. The probe itself may be one too many. It needs a Dialect. A limiter older
+	// than its longest window probes no more.
 	Probe
 )
 

@@ -259,6 +259,13 @@ func TestColdStart(t *testing.T) {
 			t.Errorf("sat out %v, want a minute", got)
 		}
 
+		// Only what was spent before the limiter was made is unknown: a key that comes later has nothing to sit out.
+		start = time.Now()
+		send(t, l, ratelimit.Call{Key: "later"}, 0)
+		if got := time.Since(start); got != 0 {
+			t.Errorf("a later key sat out %v", got)
+		}
+
 		l = newLimiter(t, ratelimit.Options{ColdStart: ratelimit.Probe, Dialect: ratelimit.PerWindowHeaders}, ratelimit.Tier{Requests: 5, Per: time.Minute})
 		lost, err := l.Acquire(t.Context(), ratelimit.Call{})
 		if err != nil {

@@ -306,7 +306,7 @@ func (l *Limiter) restore(k *key, data []byte) error {
 		case !s.clean && !spec.long():
 			t.sitOut(spec, grace)
 		case l.o.ColdStart == SitOut:
-			t.sitOut(spec, now)
+			t.sitOut(spec, 0)
 		}
 	}
 	if s.owed > 0 {
