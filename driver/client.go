@@ -107,6 +107,8 @@ func NewClient(c ClientConfig) (*Client, error) {
 	bad(c.Limiter != nil || c.LimitKey == "", "LimitKey is set without a Limiter")
 	bad(c.Breaker != nil || c.BreakerKey == "", "BreakerKey is set without a Breaker")
 	bad(c.Breaker == nil || c.BreakerKey != "" || c.Integration != "", "Breaker has no key: neither BreakerKey nor Integration is set")
+	err = c.Retry.Validate()
+	bad(err == nil, "Retry: %w", err)
 	for name, values := range c.Header {
 		bad(validHeader(name, values), "Header has a name or value that HTTP does not allow at %q", name)
 	}

@@ -30,12 +30,12 @@ func TestNewClientNamesEveryProblem(t *testing.T) {
 	}
 	_, err = driver.NewClient(driver.ClientConfig{
 		Partner: "ac me", BaseURL: "https://user:canary@api.example.com", AttemptTimeout: -1, MaxBody: -1, LimitKey: "x", Breaker: cb,
-		Header: http.Header{"X-A": {"a\r\nX-B: canary"}},
+		Header: http.Header{"X-A": {"a\r\nX-B: canary"}}, Retry: retry.Policy{MaxAttempts: -1},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	contains(t, err.Error(), "Partner", "user information", "AttemptTimeout", "MaxBody", "LimitKey", "Breaker", "Header")
+	contains(t, err.Error(), "Partner", "user information", "AttemptTimeout", "MaxBody", "LimitKey", "Breaker", "Header", "MaxAttempts")
 	if strings.Contains(err.Error(), "canary") {
 		t.Errorf("a secret is in %v", err)
 	}
