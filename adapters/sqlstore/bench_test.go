@@ -97,8 +97,8 @@ func BenchmarkUnchangedPage(b *testing.B) {
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkImport imports 2,000 resources, 6,000 transactions and 10,000 media from a partner that costs nothing: "new" into an empty
-// database, "unchanged" once more.
+// BenchmarkImport imports 2,000 resources, 6,000 transactions and 10,000 media from a partner that costs nothing:
+// "new" into an empty database, "unchanged" once more.
 func BenchmarkImport(b *testing.B) {
 	run := func(s *sqlstore.Store) {
 		d := &importertest.Driver{Account: &importertest.Account{Resources: 2000, Transactions: 6000, MediaPer: 5}}

@@ -14,13 +14,15 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// dialect is what databases do not agree on. The statements of this package are written once, with ? for parameters and ON CONFLICT
-// for upserts, which SQLite and PostgreSQL share. Column types and collations are the migrations' business.
+// dialect is what databases do not agree on. The statements of this package are written once, with ? for parameters
+// and ON CONFLICT for upserts, which SQLite and PostgreSQL share. Column types and collations are the migrations'
+// business.
 //
-// What a dialect for PostgreSQL has to bring along: rebind to $1; forUpdate; ids, parents and keys with COLLATE "C", for the order is
-// bytewise; a retry of serialization failures in Update; and a lock taken by AppendEvents for the rest of the
-// transaction, because a sequence is numbered when a row is inserted, not when it is committed, and a reader must never
-// see an event appear below one that it has read. SQLite has one writer at a time, which gives all of that.
+// What a dialect for PostgreSQL has to bring along: rebind to $1; forUpdate; ids, parents and keys with COLLATE "C",
+// for the order is bytewise; a retry of serialization failures in Update; and a lock taken by AppendEvents for the
+// rest of the transaction, because a sequence is numbered when a row is inserted, not when it is committed, and a
+// reader must never see an event appear below one that it has read. SQLite has one writer at a time, which gives all
+// of that.
 type dialect struct {
 	goose      goose.Dialect
 	migrations string

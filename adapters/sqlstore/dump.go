@@ -8,8 +8,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer"
 )
 
-// Dump writes the content of the store in the canonical form of importer.DumpRecord, by which two stores are compared: one state, as
-// of the beginning, row by row. Tokens, limits and checkpoints are not in it.
+// Dump writes the content of the store in the canonical form of importer.DumpRecord, by which two stores are
+// compared: one state, as of the beginning, row by row. Tokens, limits and checkpoints are not in it.
 func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {

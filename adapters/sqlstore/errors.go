@@ -11,7 +11,8 @@ import (
 
 // Errors of this package, to be tested with errors.Is.
 var (
-	// ErrNested: a method that writes was called inside of Update. It would wait for the transaction that it is called from.
+	// ErrNested: a method that writes was called inside of Update. It would wait for the transaction that it is
+	// called from.
 	ErrNested = errors.New("sqlstore: called inside of a transaction of this store: write through the Tx, or after Update has returned")
 	// ErrNoKeys: a token is to be read or written, but the store was opened without Options.Keys.
 	ErrNoKeys = errors.New("sqlstore: Options.Keys is nil: tokens are stored sealed or not at all")

@@ -24,15 +24,16 @@ import (
 
 // Options configures a [Store].
 type Options struct {
-	// Keys seal tokens and the raw bytes of rejected records. nil opens a store for records only: tokens are
-	// refused with [ErrNoKeys], and rejections are kept without their raw bytes. A database that has been opened with keys is not opened
-	// without them.
+	// Keys seal tokens and the raw bytes of rejected records. nil opens a store for records only: tokens are refused
+	// with [ErrNoKeys], and rejections are kept without their raw bytes. A database that has been opened with keys is
+	// not opened without them.
 	Keys *auth.Keys
 	// Logger is told of migrations and of what could not be tidied up; nil: nobody is.
 	Logger *slog.Logger
 }
 
-// Store keeps durable state in a database. Use [Open]. It is safe for concurrent use, by any number of processes on one machine.
+// Store keeps durable state in a database. Use [Open]. It is safe for concurrent use, by any number of processes on
+// one machine.
 type Store struct {
 	dialect    dialect
 	keys       *auth.Keys
@@ -52,15 +53,17 @@ var (
 
 const (
 	readers = 4
-	// busyTimeout is how long, in milliseconds, a transaction waits for those of other processes. Contexts end the wait earlier.
+	// busyTimeout is how long, in milliseconds, a transaction waits for those of other processes. Contexts end the
+	// wait earlier.
 	busyTimeout = "60000"
 	// walLimit is the size in bytes that the write-ahead log is cut to after it has grown beyond.
 	walLimit = "67108864"
 )
 
-// Open opens the SQLite database in the file at path, creates it (readable by this user only) or brings its schema up to date. The directory must be there, and on a
-// local file system. Nothing is written, and the error names everything that is wrong, when path is unusable, the file
-// is something else ([ErrNotDatabase]), has a newer schema ([ErrNewer]), or was sealed with keys that are not among Options.Keys ([ErrKeys]).
+// Open opens the SQLite database in the file at path, creates it (readable by this user only) or brings its schema up
+// to date. The directory must be there, and on a local file system. Nothing is written, and the error names
+// everything that is wrong, when path is unusable, the file is something else ([ErrNotDatabase]), has a newer schema
+// ([ErrNewer]), or was sealed with keys that are not among Options.Keys ([ErrKeys]).
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	fresh, err := checkPath(path)
 	if err != nil {
@@ -193,8 +196,9 @@ func (s *Store) handle(path string, params url.Values, n int) (*sql.DB, error) {
 
 // start opens the handles, brings the schema up to date and prepares the statements.
 func (s *Store) start(ctx context.Context, path string) (err error) {
-	// Commits are synced (synchronous=FULL): what Update and SaveToken promise holds when the power fails, not only when the
-	// process does. What is deleted is overwritten (secure_delete), because it may have been erased on a person's request.
+	// Commits are synced (synchronous=FULL): what Update and SaveToken promise holds when the power fails, not only
+	// when the process does. What is deleted is overwritten (secure_delete), because it may have been erased on a
+	// person's request.
 	s.writer, err = s.handle(path, url.Values{
 		"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_foreign_keys": {"1"},
 		"_pragma": {"secure_delete(1)", "journal_size_limit(" + walLimit + ")", "cache_size(-8000)"},

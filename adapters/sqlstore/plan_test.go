@@ -10,7 +10,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer"
 )
 
-// Every query finds its rows by an index that narrows them down: none reads a collection, or all of them, where it need not.
+// Every query finds its rows by an index that narrows them down: none reads a collection, or all of them, where it
+// need not.
 func TestPlans(t *testing.T) {
 	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "kit.db"), Options{})
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
 
-// account is a partner's account as it is in a round: some records cannot be read, and in the second round others have changed, come
-// or gone.
+// account is a partner's account as it is in a round: some records cannot be read, and in the second round others
+// have changed, come or gone.
 func account(round int) *importertest.Driver {
 	a := &importertest.Account{Resources: 300, Transactions: 200, MediaPer: 3}
 	a.Poison(errors.New("cannot be read"), false, "r0000005", "r0000123", "t0000042", "r0000007-m01")
@@ -82,8 +82,8 @@ func childImport(ctx context.Context, args []string) error {
 	return nil
 }
 
-// The process is killed at random points of imports, again and again, and the store ends as after an undisturbed run: no record, event or
-// job of the host's is missing, and none is there twice.
+// The process is killed at random points of imports, again and again, and the store ends as after an undisturbed run:
+// no record, event or job of the host's is missing, and none is there twice.
 func TestPromise1_KilledAndResumed(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -123,7 +123,8 @@ func TestPromise1_KilledAndResumed(t *testing.T) {
 	}
 }
 
-// importUntilKilled imports in a child that is killed as soon as it has said so many lines. It reports whether the import is done.
+// importUntilKilled imports in a child that is killed as soon as it has said so many lines. It reports whether the
+// import is done.
 func importUntilKilled(t *testing.T, path string, round int, kind driver.Kind, lines int) bool {
 	t.Helper()
 	c := start(t, "import", path, strconv.Itoa(round), strconv.Itoa(lines+1), string(kind))

@@ -251,7 +251,8 @@ func instant(ns int64) time.Time {
 // encoder turns values into what is stored. It keeps the first thing that went wrong.
 type encoder struct{ err error }
 
-// time returns t in nanoseconds since 1970, 0 for the zero time. The instant 1970-01-01T00:00:00Z itself is taken for no time.
+// time returns t in nanoseconds since 1970, 0 for the zero time. The instant 1970-01-01T00:00:00Z itself is taken for
+// no time.
 func (e *encoder) time(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -53,9 +53,10 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 	return total, nil
 }
 
-// Erase implements importer.Store. What is deleted is overwritten with zeros in the file (secure_delete), and the write-ahead log is emptied
-// after it. That waits for nobody: while another connection still reads what was there before, the log keeps it until it is emptied next, and Options.Logger
-// is told. Backups are the host's to look after.
+// Erase implements importer.Store. What is deleted is overwritten with zeros in the file (secure_delete), and the
+// write-ahead log is emptied after it. That waits for nobody: while another connection still reads what was there
+// before, the log keeps it until it is emptied next, and Options.Logger is told. Backups are the host's to look
+// after.
 func (s *Store) Erase(ctx context.Context, c importer.Collection, id string) error {
 	err := s.write(ctx, of("erase a record", c), func(ctx context.Context, q *session) error {
 		known, err := q.Records(ctx, c, []string{id})
@@ -106,9 +107,10 @@ func (s *Store) emptyLog(ctx context.Context) error {
 	return err
 }
 
-// Reseal seals everything that another key sealed with the first of Options.Keys, after which the others are not needed any more: open the
-// store with the new key before the old ones, Reseal, and from then on open it with the new one alone. All processes that share the
-// database must have the new key by then. It works in transactions of a thousand rows and can be run again.
+// Reseal seals everything that another key sealed with the first of Options.Keys, after which the others are not
+// needed any more: open the store with the new key before the old ones, Reseal, and from then on open it with the new
+// one alone. All processes that share the database must have the new key by then. It works in transactions of a
+// thousand rows and can be run again.
 func (s *Store) Reseal(ctx context.Context) error {
 	if s.keys == nil {
 		return fmt.Errorf("%w (reseal)", ErrNoKeys)

@@ -59,7 +59,8 @@ func (s *Store) checkVersion(ctx context.Context, q *session) error {
 	return nil
 }
 
-// The key that seals is noted by something that it sealed, so that wrong keys are found out before anything is written with them.
+// The key that seals is noted by something that it sealed, so that wrong keys are found out before anything is
+// written with them.
 const (
 	canaryName  = "key/"
 	canaryPlace = "sqlstore/key"
@@ -104,8 +105,8 @@ func (s *Store) setUp(ctx context.Context) error {
 		if err == nil {
 			err = s.noteKey(ctx)
 		}
-		// The one that comes second fails on what the first one did, or on a lock that SQLite does not wait for; looking again
-		// settles it.
+		// The one that comes second fails on what the first one did, or on a lock that SQLite does not wait for;
+		// looking again settles it.
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrKeys) || errors.Is(err, ErrNewer) || attempt >= 3 && !s.dialect.busy(err) || attempt == 50 {
 			return err
 		}

@@ -16,9 +16,9 @@ type txValue struct {
 	tx    *sql.Tx
 }
 
-// TxFrom returns the transaction that ctx carries: within [Store.Update], and so within importer.Config.OnChanges, that of the update. What is
-// written to it (a job put into a queue in the same database) is committed with the update or not at all. The transaction ends
-// with the update; it is not for the receiver to commit or roll back.
+// TxFrom returns the transaction that ctx carries: within [Store.Update], and so within importer.Config.OnChanges,
+// that of the update. What is written to it (a job put into a queue in the same database) is committed with the
+// update or not at all. The transaction ends with the update; it is not for the receiver to commit or roll back.
 func TxFrom(ctx context.Context) (*sql.Tx, bool) {
 	v, ok := ctx.Value(txKey{}).(txValue)
 	return v.tx, ok
@@ -33,8 +33,8 @@ type session struct {
 	used prepared // the statements as bound to tx
 }
 
-// in returns the statement, and the context to run it with. Within a transaction that is one that does not end: the transaction's own does, and the
-// driver starts a goroutine for each call whose context may end.
+// in returns the statement, and the context to run it with. Within a transaction that is one that does not end: the
+// transaction's own does, and the driver starts a goroutine for each call whose context may end.
 func (q *session) in(ctx context.Context, n query) (context.Context, *sql.Stmt) {
 	if q.tx == nil {
 		return ctx, q.stmt[n]
@@ -119,8 +119,9 @@ func (s *Store) write(ctx context.Context, what string, f func(ctx context.Conte
 	return s.failed(ctx, what+": commit", tx.Commit())
 }
 
-// Update implements importer.Store. Updates wait for each other, here and in other processes, and f is run once. Calling a method that
-// writes from within f fails with [ErrNested]; the Tx, and what [TxFrom] returns, are what f writes with.
+// Update implements importer.Store. Updates wait for each other, here and in other processes, and f is run once.
+// Calling a method that writes from within f fails with [ErrNested]; the Tx, and what [TxFrom] returns, are what f
+// writes with.
 func (s *Store) Update(ctx context.Context, f func(ctx context.Context, tx importer.Tx) error) error {
 	return s.write(ctx, "update", func(ctx context.Context, q *session) error { return f(ctx, &storeTx{q}) })
 }

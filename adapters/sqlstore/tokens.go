@@ -68,9 +68,9 @@ const (
 	unlockTime = 5 * time.Second
 )
 
-// LockToken implements auth.Store. The lock is a row of the database with a time after which it is anybody's, by the clock of the
-// machine that the processes share. Each taking has a number of its own, so that the unlock of one that has lost the lock does not
-// free its successor's; what it would still save meets SaveToken's comparison of versions.
+// LockToken implements auth.Store. The lock is a row of the database with a time after which it is anybody's, by the
+// clock of the machine that the processes share. Each taking has a number of its own, so that the unlock of one that
+// has lost the lock does not free its successor's; what it would still save meets SaveToken's comparison of versions.
 func (s *Store) LockToken(ctx context.Context, key string, ttl time.Duration) (unlock func(), err error) {
 	what := "lock token " + key
 	if ttl <= 0 {
