@@ -84,7 +84,7 @@ func (c *Client) do(ctx context.Context, s *state, call *Call) (*Response, *retr
 			req = &next
 			continue
 		}
-		if v := s.verdict; v.Failed() || !s.accepted(resp.StatusCode) {
+		if v := s.verdict; v.Failed() || !accepted(resp.StatusCode) {
 			return nil, c.refusedBy(s, v, resp)
 		}
 		return &Response{
@@ -94,10 +94,9 @@ func (c *Client) do(ctx context.Context, s *state, call *Call) (*Response, *retr
 	}
 }
 
-// accepted reports whether the status is a success. Beyond 2xx it is one when a classifier of the partner's says so.
-func (s *state) accepted(status int) bool {
-	return status/100 == 2 || len(s.client.c.Retry.Classifiers) > 0 && status/100 != 3
-}
+// accepted reports whether a status that was not judged a failure is a success: from 400 on it is when a classifier of the
+// partner's said so.
+func accepted(status int) bool { return status/100 == 2 || status >= http.StatusBadRequest }
 
 // request makes the request of a call, or says what is wrong with the call.
 func (c *Client) request(call *Call) (*http.Request, error) {
