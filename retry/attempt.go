@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -41,6 +42,7 @@ func WithAttempt(ctx context.Context, classifiers ...Classifier) (context.Contex
 	a := &Attempt{Context: ctx, Number: 1, classifiers: classifiers}
 	if old := AttemptFrom(ctx); old != nil {
 		a.Number, a.Waits = old.Number, old.Waits
+		a.Waits.Tiers = slices.Clone(old.Waits.Tiers)
 		if len(classifiers) == 0 {
 			a.classifiers = old.classifiers
 		}

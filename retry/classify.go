@@ -46,7 +46,7 @@ func Default(x Exchange) Verdict {
 	}
 	v := Verdict{Sent: Answered}
 	switch s := x.Response.StatusCode; {
-	case s < 400:
+	case s >= 100 && s < 400:
 		return v
 	case s == http.StatusUnauthorized:
 		v.Class, v.Scope = Auth, Credential
@@ -60,10 +60,10 @@ func Default(x Exchange) Verdict {
 		v.Class, v.Sent = Transient, Never
 	case s == http.StatusRequestTimeout:
 		v.Class, v.Fault = Transient, true
-	case s == http.StatusNotImplemented, s == http.StatusHTTPVersionNotSupported, s < 500:
+	case s == http.StatusNotImplemented, s == http.StatusHTTPVersionNotSupported, s >= 400 && s < 500:
 		v.Class = Client
 		return v
-	default:
+	default: // a status that does not exist is taken for a 5xx
 		v.Class, v.Fault = Transient, true
 	}
 	if v.Class != Auth {
@@ -75,6 +75,9 @@ func Default(x Exchange) Verdict {
 // ofError is the verdict on an attempt that got no answer.
 func ofError(x Exchange) Verdict {
 	err := x.Err
+	if err == nil {
+		err = errNothing
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Verdict
 	}
@@ -101,7 +104,11 @@ func ofError(x Exchange) Verdict {
 	case unconnected(err):
 		failed.Scope = Partner
 		return never(failed)
-	case err != nil && unprocessed(err.Error()):
+	}
+	switch text := cause(err).Error(); {
+	case strings.HasPrefix(text, "net/http: invalid "): // a header, trailer or method that cannot be sent
+		return never(Verdict{Class: Client})
+	case unprocessed(text):
 		return never(failed)
 	}
 	return failed
@@ -122,30 +129,55 @@ func untrusted(err error) bool {
 		return true
 	}
 	_, ok := errors.AsType[tls.RecordHeaderError](err) // no TLS at all
-	return ok
+	return ok || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // unconnected reports whether the failure came before there was a connection to send anything on.
 func unconnected(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
-		return true
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		switch op.Op {
+		case "dial", "proxyconnect":
+			return true
+		case "remote error": // a TLS alert, whose type crypto/tls keeps to itself; these end a handshake and nothing else
+			alert := op.Err.Error()
+			return strings.HasSuffix(alert, "handshake failure") || strings.HasSuffix(alert, "protocol version not supported") ||
+				strings.HasSuffix(alert, "unrecognized name")
+		}
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[tls.AlertError](err) // the handshake was refused
-	return ok || strings.Contains(err.Error(), "TLS handshake timeout")
+	return cause(err).Error() == "net/http: TLS handshake timeout"
 }
 
 // unprocessed reports whether HTTP/2 said that the request was not processed (RFC 9113 section 8.7). net/http keeps the
-// types of these errors to itself.
+// types of these errors to itself. Other errors quote what the server sent; the codes in them mean nothing.
 func unprocessed(text string) bool {
-	return strings.Contains(text, "REFUSED_STREAM") || strings.Contains(text, "graceful shutdown GOAWAY")
+	if code, ok := strings.CutPrefix(text, "stream error: stream ID "); ok {
+		_, code, _ = strings.Cut(code, "; ")
+		code, _, _ = strings.Cut(code, "; ")
+		return code == "REFUSED_STREAM"
+	}
+	return text == "http2: Transport received Server's graceful shutdown GOAWAY"
+}
+
+// cause returns the innermost error that err wraps.
+func cause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 func judge(cs []Classifier, req *http.Request, resp *http.Response, err error) Verdict {
-	if err == nil && resp != nil && len(cs) == 0 && resp.StatusCode < 400 {
+	if err == nil && resp != nil && len(cs) == 0 && resp.StatusCode >= 100 && resp.StatusCode < 400 {
 		return Verdict{Sent: Answered} // the common end of a call costs nothing
+	}
+	if err == nil && resp == nil {
+		err = errNothing
 	}
 	x := Exchange{Request: req, Response: resp, Err: err, Now: time.Now()}
 	if err != nil {
@@ -164,7 +196,8 @@ func judge(cs []Classifier, req *http.Request, resp *http.Response, err error) V
 		}
 		x.Body = nil
 		if x.Response != nil && c.PeekBody != nil {
-			x.Body = peeked[:max(0, min(len(peeked), c.PeekBody(resp)))]
+			n := max(0, min(len(peeked), c.PeekBody(resp)))
+			x.Body = peeked[:n:n]
 		}
 		v, ok := c.Classify(x)
 		if !ok {

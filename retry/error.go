@@ -8,7 +8,8 @@ import (
 )
 
 // Error is the error of a call to a partner: the verdict, and the facts that somebody who reads it in a log needs.
-// Its text never holds a URL, a header or a piece of a body, because any of them can carry a secret.
+// Its text never holds a URL, a header or a piece of a body, because any of them can carry a secret: the causes that net/http
+// gives are printed without them.
 //
 // Layers that refuse to send (limiter, breaker, token source) return an *Error with the fields they know; driver.Client
 // fills in the rest. Fields may be zero.
@@ -74,20 +75,44 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		b.WriteString(": ")
-		b.WriteString(plain(e.Err).Error())
+		b.WriteString(text(e.Err))
 	}
 	return b.String()
 }
 
-// plain unwraps *url.Error, whose text has the URL and with it the keys in its query.
-func plain(err error) error {
-	for {
-		u, ok := err.(*url.Error) //nolint:errorlint // one that is wrapped is part of somebody else's text
-		if !ok || u.Err == nil {
-			return err
-		}
-		err = u.Err
+// text is the text of a cause without what may be secret in it: the URL of a *url.Error, with the keys in its query, and
+// what net/http quotes of an answer that it could not read.
+func text(err error) string {
+	s := err.Error()
+	for _, u := range urlErrors(err, nil) {
+		s = strings.ReplaceAll(s, u.Error(), u.Err.Error())
 	}
+	if i := strings.Index(s, "malformed "); i >= 0 {
+		if j := strings.IndexByte(s[i:], '"'); j >= 0 {
+			s = strings.TrimRight(s[:i+j], " :")
+		}
+	}
+	return s
+}
+
+// urlErrors collects those in err's tree, outer ones first.
+func urlErrors(err error, found []*url.Error) []*url.Error {
+	if u, ok := err.(*url.Error); ok && u.Err != nil { //nolint:errorlint // the tree is walked here
+		found = append(found, u)
+	}
+	switch e := err.(type) { //nolint:errorlint // the same
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			found = urlErrors(inner, found)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if inner != nil {
+				found = urlErrors(inner, found)
+			}
+		}
+	}
+	return found
 }
 
 // Unwrap returns the cause.

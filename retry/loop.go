@@ -53,7 +53,8 @@ type call struct {
 	sent     bool          // an attempt was made
 	wait     time.Duration // before the next attempt
 	retrying bool          // the last attempt shall be repeated, and was not yet
-	spent    int           // of the budget
+	spent    int           // of the budget, by all repetitions
+	cost     int           // of it, by the next one
 	err      error         // that ended the call between two attempts
 }
 
@@ -78,6 +79,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, err := t.client.Do(&retryablehttp.Request{Request: r})
 	if outer != nil {
 		outer.add(&c.Attempt)
+	}
+	if c.retrying && c.cost > 0 { // the repetition was not made
+		t.p.Budget.give(c.cost)
 	}
 	switch {
 	case c.err != nil:
@@ -113,6 +117,9 @@ func (s *sender) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.answer, c.failure = resp, err
 	if err != nil {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close() // both is against the contract, and nobody else will
+		}
 		c.answer = nil
 		return nil, err
 	}
@@ -155,12 +162,13 @@ func (t *transport) again(c *call, v Verdict) bool {
 	case c.req.Body != nil && c.req.Body != http.NoBody && c.req.GetBody == nil:
 		return false
 	case c.Err() != nil: // prepare says so
-		c.wait = 0
+		c.wait, c.cost = 0, 0
 		return true
 	}
+	c.cost = 0
 	now := time.Now()
 	if c.wait = v.At.Sub(now); v.At.IsZero() || c.wait <= 0 {
-		c.wait = rand.N(t.p.Delay(c.Number) + 1) // full jitter
+		c.wait = rand.N(t.p.Delay(c.Number)) // full jitter
 	}
 	limit := t.p.MaxWait
 	if d, ok := MaxWait(c); ok {
@@ -177,6 +185,7 @@ func (t *transport) again(c *call, v Verdict) bool {
 		if !ok {
 			return false
 		}
+		c.cost = cost
 		c.spent += cost
 	}
 	return true

@@ -1,7 +1,6 @@
 package retry
 
 import (
-	"errors"
 	"io"
 	"net/http"
 )
@@ -44,15 +43,22 @@ func (p *peeked) Read(b []byte) (int, error) {
 
 // WriteTo implements io.WriterTo.
 func (p *peeked) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(p.rest)
-	p.rest = p.rest[n:]
-	if err != nil {
-		return int64(n), err
+	n := 0
+	if len(p.rest) > 0 {
+		var err error
+		n, err = w.Write(p.rest)
+		if err == nil && n < len(p.rest) {
+			err = io.ErrShortWrite
+		}
+		p.rest = p.rest[n:]
+		if err != nil {
+			return int64(n), err
+		}
+	}
+	if p.err == io.EOF { //nolint:errorlint // one that is wrapped is no end but a failure, as for io.Copy
+		return int64(n), nil
 	}
 	if p.err != nil {
-		if errors.Is(p.err, io.EOF) {
-			return int64(n), nil
-		}
 		return int64(n), p.err
 	}
 	m, err := io.Copy(w, p.ReadCloser)

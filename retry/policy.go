@@ -15,7 +15,8 @@ type Policy struct {
 	// MaxAttempts counts the first try; 0 means 4, 1 never repeats.
 	MaxAttempts int
 	// BaseDelay and MaxDelay bound the backoff: the wait after failed attempt n is random between 0 and
-	// min(MaxDelay, BaseDelay·2ⁿ⁻¹). 0 means 500 ms and 20 s.
+	// min(MaxDelay, BaseDelay·2ⁿ⁻¹), unless the verdict says when to come back. A time that has come already ("Retry-After:
+	// 0") says nothing: the backoff applies. 0 means 500 ms and 20 s.
 	BaseDelay, MaxDelay time.Duration
 	// MaxWait is the longest wait that is slept through; for a longer one the call returns at once with the answer it has.
 	// 0 means 1 minute; negative: no wait is too long. [WithMaxWait] takes precedence.
@@ -93,6 +94,9 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.MaxDelay <= 0 {
 		p.MaxDelay = max(defaultMaxDelay, p.BaseDelay)
+	}
+	if !validToken(p.IdempotencyHeader) {
+		p.IdempotencyHeader = ""
 	}
 	if p.MaxWait == 0 {
 		p.MaxWait = defaultMaxWait

@@ -46,6 +46,9 @@ func (e *timeoutError) Timeout() bool { return true }
 func (t *timeout) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeoutCause(req.Context(), t.d, t.cause)
 	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp == nil {
+		err = errNothing
+	}
 	if err != nil {
 		err = t.blame(ctx, err)
 		cancel()
