@@ -163,6 +163,9 @@ type Info struct {
 	Credentials []string
 }
 
+// TokenLimit is the name under which a driver declares the budget of its partner's token endpoint, if there is one.
+const TokenLimit = "token"
+
 // Limit is one quota that the partner keeps.
 type Limit struct {
 	// Name identifies it to the host, which may override its tiers: "api".

@@ -101,6 +101,13 @@ func (e Env) Source(c auth.SourceConfig) (*auth.Source, error) {
 	if c.Key == "" || c.Exchanger == nil {
 		return auth.NewSource(c) // which says what else is wrong
 	}
+	name := e.partner.def.Info.Partner + "/" + TokenLimit
+	if t, ok := r.o.Tiers[name]; ok {
+		if len(t) != 1 || t[0].Requests <= 0 {
+			return nil, fmt.Errorf("driver: Options.Tiers[%q]: the budget of a token endpoint is one tier of requests", name)
+		}
+		c.Budget = auth.Budget{Requests: int(t[0].Requests), Per: t[0].Per}
+	}
 	if told := c.OnEvent; told != nil || r.t != nil {
 		partner, integration := e.partner.def.Info.Partner, e.Integration.ID
 		c.OnEvent = func(ev auth.Event) {

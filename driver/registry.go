@@ -34,6 +34,7 @@ type Options struct {
 	// Limits keeps what limiters spent across restarts; nil: nothing is kept.
 	Limits ratelimit.StateStore
 	// Tiers replaces the tiers of a partner's limit: key "guesty/api". A key that matches no registered limit is an error when a driver is opened.
+	// That of [TokenLimit] is one tier, and becomes the budget of the partner's token sources.
 	Tiers map[string]ratelimit.Tiers
 	// Breaker configures the circuits, of which each integration has one, and those of whole partners. Name and Key are the
 	// registry's own; OnChange is told of all of them, by the partner's name.

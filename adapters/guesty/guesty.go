@@ -29,7 +29,7 @@ var (
 		Source: "open-api-docs.guesty.com, rate limits, 2026-05. Unverified: 15 at once (seen in karlgrey/guesty-calendar-app), and that the account shares them.",
 	}
 	tokenLimit = driver.Limit{
-		Name: "token", SharedBy: "client id",
+		Name: driver.TokenLimit, SharedBy: "client id",
 		Tiers:  ratelimit.Tiers{{Name: "day", Requests: 5, Per: 24 * time.Hour}},
 		Source: "open-api-docs.guesty.com, authentication, 2026-05.",
 	}

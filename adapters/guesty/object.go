@@ -378,10 +378,10 @@ func (o object) custom(field string) driver.Opt[map[string]string] {
 	return driver.Some(m)
 }
 
-// customValue adds the value of the custom field that o describes. Values that are not texts are kept as JSON.
-func (o object) customValue(m map[string]string, id string) {
+// customValue adds the value of the custom field that f describes. Values that are not texts are kept as JSON.
+func (f object) customValue(m map[string]string, id string) {
 	for _, name := range []string{"fullText", "value"} {
-		raw, ok := o.fields[name]
+		raw, ok := f.fields[name]
 		if !ok || name == "fullText" && kind(raw) == 'n' {
 			continue
 		}

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -110,7 +109,7 @@ type acme struct {
 	source *auth.Source
 	base   http.RoundTripper
 	secret auth.Secret
-	infos  atomic.Int64
+	infos  int
 }
 
 func newAcme(env driver.Env, flaw string) (driver.Driver, error) {
@@ -134,11 +133,8 @@ func newAcme(env driver.Env, flaw string) (driver.Driver, error) {
 
 func (a *acme) Info() driver.Info {
 	i := acmeInfo
-	if n := a.infos.Add(1); a.flaw == "changing info" {
-		i.APIVersion = strconv.FormatInt(n, 10)
-	}
-	if a.flaw == "claims to filter" {
-		i.Incremental = []driver.Kind{driver.KindResource}
+	if a.infos++; a.flaw == "changing info" {
+		i.APIVersion = strconv.Itoa(a.infos)
 	}
 	return i
 }
@@ -170,12 +166,6 @@ func (a *acme) get(ctx context.Context, op, path string, query url.Values) (acme
 	case "retries for ever":
 		for {
 			if env, err = driver.Get[acmeEnvelope](ctx, a.api, op, path, query); err == nil || ctx.Err() != nil {
-				break
-			}
-		}
-	case "retries for ever, deaf":
-		for {
-			if env, err = driver.Get[acmeEnvelope](context.WithoutCancel(ctx), a.api, op, path, query); err == nil {
 				break
 			}
 		}
@@ -241,13 +231,10 @@ func (a *acme) raw(ctx context.Context, path string, query url.Values) (acmeEnve
 
 func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "acme/things/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
-	if a.flaw == "filters by itself" && !q.UpdatedSince.IsZero() {
-		return pagination.Of[driver.Resource]()
-	}
 	if a.flaw == "ignores the cursor" {
 		s.Cursor = ""
 	}
-	pages := pagination.Offset(ctx, s, acmePage, func(ctx context.Context, off, n int) (pagination.Batch[driver.Resource], error) {
+	return pagination.Offset(ctx, s, acmePage, func(ctx context.Context, off, n int) (pagination.Batch[driver.Resource], error) {
 		if a.flaw == "loses a page" && off > 0 {
 			off += acmePage
 		}
@@ -267,24 +254,6 @@ func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[d
 		}
 		return b, nil
 	})
-	if a.flaw == "fetches all" {
-		return func(yield func(pagination.Page[driver.Resource], error) bool) {
-			var all []pagination.Page[driver.Resource]
-			for p, err := range pages {
-				if err != nil {
-					yield(p, err)
-					return
-				}
-				all = append(all, p)
-			}
-			for _, p := range all {
-				if !yield(p, nil) {
-					return
-				}
-			}
-		}
-	}
-	return pages
 }
 
 func (a *acme) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {

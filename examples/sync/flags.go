@@ -9,20 +9,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/integrationkit/integrationkit/adapters/guesty"
 	"github.com/integrationkit/integrationkit/driver/partnersim"
 )
 
 // options are what the command line says.
 type options struct {
 	listings    int
-	perListing  int // reservations
-	photos      int // of each listing
+	perListing  int  // reservations
+	photos      int  // of each listing
+	sized       bool // one of these three was given
 	scale       float64
 	latency     time.Duration
 	db          string
 	change      float64 // share of the records that the simulated partner changes before the import
 	faults      []partnersim.Rule
 	incremental bool
+	family      guesty.Family // "": the driver's default
 	live        string
 	plain       bool
 }
@@ -41,8 +44,12 @@ usage: go run ./examples/sync [flags]
                      windows, latencies and token lifetimes alike
   --latency D        the simulated partner's latency, before scaling (default 120ms)
   --change P         change a share of the account first, such as 5% (a third each added, updated, deleted)
-  --faults SPEC      make the simulated partner misbehave: kind:rate,… such as 429:0.02,reset:0.01,500:0.02 or outage
+  --faults SPEC      make the simulated partner misbehave: kind:rate,… such as 429:2%,reset:1%,500:2%, or
+                     outage;from=2m;until=5m by the partner's clock
   --incremental      ask only for what changed since the last complete run, where the partner can tell
+  --reservations-api v3|classic
+                     which of Guesty's two families of endpoints to read reservations from (default v3); only classic
+                     can tell what changed
   --db FILE          the database (default sync.db)
   --live guesty      use the real partner, with GUESTY_CLIENT_ID, GUESTY_CLIENT_SECRET and INTEGRATIONKIT_KEY
                      (32 random bytes in base64, which seal the stored token) from the environment
@@ -56,7 +63,7 @@ var errHelp = errors.New("help")
 // parseFlags reads the command line. The error names everything that is wrong with it.
 func parseFlags(args []string, out io.Writer) (options, error) {
 	var o options
-	var change, faults string
+	var change, faults, family string
 	fs := flag.NewFlagSet("sync", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.IntVar(&o.listings, "listings", 2000, "")
@@ -68,6 +75,7 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&change, "change", "", "")
 	fs.StringVar(&faults, "faults", "", "")
 	fs.BoolVar(&o.incremental, "incremental", false, "")
+	fs.StringVar(&family, "reservations-api", "", "")
 	fs.StringVar(&o.live, "live", "", "")
 	fs.BoolVar(&o.plain, "plain", false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -81,6 +89,14 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, extra := range fs.Args() {
 		bad("%q: there are flags only", extra)
+	}
+	fs.Visit(func(f *flag.Flag) {
+		o.sized = o.sized || f.Name == "listings" || f.Name == "reservations" || f.Name == "photos"
+	})
+	switch o.family = guesty.Family(family); o.family {
+	case "", guesty.V3, guesty.Classic:
+	default:
+		bad("--reservations-api %q: v3 or classic", family)
 	}
 	if o.listings < 0 || o.perListing < 0 || o.photos < 0 {
 		bad("--listings, --reservations and --photos: not below 0")
@@ -111,8 +127,8 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		}
 		o.faults = rules
 	}
-	if o.live != "" && (o.change != 0 || faults != "") {
-		bad("--change and --faults are for the simulated partner, not for --live")
+	if o.live != "" && (o.change != 0 || faults != "" || o.sized) {
+		bad("--change, --faults and the size of the account are for the simulated partner, not for --live")
 	}
 	return o, errors.Join(errs...)
 }

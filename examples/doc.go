@@ -1,0 +1,2 @@
+// Package examples holds whole applications that use the kit; each folder is one.
+package examples
