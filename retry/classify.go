@@ -31,7 +31,8 @@ type Classifier struct {
 	PeekBody func(resp *http.Response) int
 	// Classify returns the verdict, or false to leave it to the next classifier and in the end to [Default]. A
 	// zero At is filled in from Retry-After where there is one, and Sent is Answered where there was an answer and
-	// Classify does not say Never.
+	// Classify does not say Never. It is not asked about an answer whose body breaks off before what it wants to see:
+	// that is judged by its status, and if that is a success, by the error.
 	Classify func(x Exchange) (Verdict, bool)
 }
 
@@ -83,18 +84,21 @@ func ofError(x Exchange) Verdict {
 	}
 	never := func(v Verdict) Verdict { v.Sent = Never; return v }
 	failed := Verdict{Class: Transient, Fault: true}
-	var ended bool
+	var ended, late bool
 	if x.Request != nil {
-		ended = x.Request.Context().Err() != nil
+		// A layer inside AttemptTimeout sees a context that ended, too.
+		ctx := x.Request.Context()
+		if ended = ctx.Err() != nil; ended && timedOut(context.Cause(ctx)) {
+			ended, late = false, true
+		}
 		if u := x.Request.URL; u == nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return never(Verdict{Class: Client})
 		}
 	}
-	_, timedOut := errors.AsType[*timeoutError](err)
 	switch {
 	case ended:
 		return Verdict{Class: Canceled}
-	case timedOut:
+	case late, timedOut(err):
 		return failed
 	case errors.Is(err, context.Canceled):
 		return Verdict{Class: Canceled}
@@ -188,7 +192,17 @@ func judge(cs []Classifier, req *http.Request, resp *http.Response, err error) V
 	}
 	var peeked []byte
 	if n := appetite(cs, x.Response); n > 0 {
-		peeked = peek(resp, n)
+		var broken error
+		if peeked, broken = peek(resp, n); broken != nil {
+			// The classifiers cannot tell from half of what they asked for. Whoever reads the body meets the same error.
+			v := Default(x)
+			if !v.Failed() {
+				x.Response, x.Err = nil, broken
+				v = Default(x)
+				v.Sent = Answered
+			}
+			return v
+		}
 	}
 	for _, c := range cs {
 		if c.Classify == nil {

@@ -92,7 +92,29 @@ func text(err error) string {
 			s = strings.TrimRight(s[:i+j], " :")
 		}
 	}
-	return s
+	return withoutURLs(s)
+}
+
+// withoutURLs replaces what has the form of a URL, in a text that somebody made around one.
+func withoutURLs(s string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "://")
+		if !found && b.Len() == 0 {
+			return s
+		}
+		if !found {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(strings.TrimRight(before, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."))
+		b.WriteString("[url]")
+		end := strings.IndexAny(after, " \t\r\n\"'`<>")
+		if end < 0 {
+			return b.String()
+		}
+		s = after[end:]
+	}
 }
 
 // urlErrors collects those in err's tree, outer ones first.

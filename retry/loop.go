@@ -51,6 +51,7 @@ type call struct {
 	answer   *http.Response // of the last attempt, as next returned it
 	failure  error
 	sent     bool          // an attempt was made
+	reached  bool          // the partner may have seen the request in one of the attempts
 	wait     time.Duration // before the next attempt
 	retrying bool          // the last attempt shall be repeated, and was not yet
 	spent    int           // of the budget, by all repetitions
@@ -97,6 +98,30 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, &Error{Verdict: Verdict{Class: Client, Sent: Never}, Err: err}
 }
 
+// last returns the verdict on the last attempt, which knows of those before it that the partner may have seen one: what an
+// earlier attempt left unknown does not become never sent because the last did not get out.
+func (c *call) last() Verdict {
+	v := Judge(c.req, c.answer, c.failure)
+	if v.Sent != Never {
+		c.reached = true
+		return v
+	}
+	if !c.reached {
+		return v
+	}
+	v.Sent = Unknown
+	if c.failure != nil {
+		e := Error{Err: c.failure}
+		if inner, ok := c.failure.(*Error); ok { //nolint:errorlint // one that is wrapped keeps its text
+			e = *inner
+		}
+		e.Verdict = v
+		c.failure = &e
+	}
+	c.Attempt.resp, c.Attempt.err, c.verdict = c.answer, c.failure, v
+	return v
+}
+
 // canceled is the error of a call whose context ended while it waited to try again.
 func (c *call) canceled() error {
 	return &Error{
@@ -137,7 +162,7 @@ func (t *transport) check(ctx context.Context, _ *http.Response, _ error) (bool,
 		return false, nil
 	}
 	c := a.call
-	v := Judge(c.req, c.answer, c.failure)
+	v := c.last()
 	if !v.Failed() {
 		if b := t.p.Budget; b != nil {
 			b.give(max(c.spent, 1))

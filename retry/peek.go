@@ -5,20 +5,29 @@ import (
 	"net/http"
 )
 
-// peek returns up to n bytes of the body, and puts them back.
-func peek(resp *http.Response, n int) []byte {
+// peek returns up to n bytes of the body, and puts them back. An error before n bytes, io.EOF apart, is returned, and
+// left for the body's reader to meet in its place.
+func peek(resp *http.Response, n int) ([]byte, error) {
 	buf := make([]byte, 0, min(n, 4<<10))
 	var err error
-	for len(buf) < n && err == nil {
+	for idle := 0; len(buf) < n && err == nil; {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}
 		var k int
 		k, err = resp.Body.Read(buf[len(buf):min(cap(buf), n)])
 		buf = buf[:len(buf)+k]
+		if idle++; k > 0 {
+			idle = 0
+		} else if idle == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
 	}
 	resp.Body = &peeked{ReadCloser: resp.Body, rest: buf, err: err}
-	return buf
+	if len(buf) < n && err != io.EOF { //nolint:errorlint // a wrapped one is a failure, as for io.Copy
+		return buf, err
+	}
+	return buf, nil
 }
 
 // peeked is a body whose beginning was read already.

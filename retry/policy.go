@@ -71,6 +71,9 @@ func (p Policy) Validate() error {
 			bad("Classifiers[%d] has no Classify", i)
 		}
 	}
+	if p.Budget != nil && p.Budget.c.Capacity == 0 {
+		bad("Budget was not made by NewBudget")
+	}
 	return errors.Join(errs...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type AttemptTimeout time.Duration
 // Wrap returns a RoundTripper that ends an attempt with an error that names the timeout and wraps
 // context.DeadlineExceeded; it is judged Transient, not Canceled. Reading the body is under the same timeout, which ends
 // when the body does or is closed. next nil: http.DefaultTransport.
+//
+// It also keeps http.Transport from silently repeating a read that [WithIdempotent] says must not be repeated.
 func (d AttemptTimeout) Wrap(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -39,13 +42,23 @@ func (e *timeoutError) Error() string { return "retry: the attempt took longer t
 // Unwrap makes it a context.DeadlineExceeded.
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
+// timedOut reports whether err is, or wraps, the end of an attempt's time.
+func timedOut(err error) bool {
+	_, ok := errors.AsType[*timeoutError](err)
+	return ok
+}
+
 // Timeout is as in net.Error.
 func (e *timeoutError) Timeout() bool { return true }
 
 // RoundTrip implements http.RoundTripper.
 func (t *timeout) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeoutCause(req.Context(), t.d, t.cause)
-	resp, err := t.next.RoundTrip(req.WithContext(ctx))
+	r := req.WithContext(ctx)
+	if once(r) {
+		r.Body, r.GetBody, r.ContentLength = io.NopCloser(strings.NewReader("")), nil, 0
+	}
+	resp, err := t.next.RoundTrip(r)
 	if err == nil && resp == nil {
 		err = errNothing
 	}
@@ -60,6 +73,22 @@ func (t *timeout) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &timedBody{t: t, ctx: ctx, cancel: cancel, body: resp.Body}
 	return resp, nil
+}
+
+// once reports whether r takes what it reads, and would be repeated by http.Transport itself, which does so when a
+// connection breaks that it had used before. With a body that is empty, but cannot be had again, it does not; on the wire
+// that is no body. (Writes it repeats only with an Idempotency-Key.)
+func once(r *http.Request) bool {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		return false
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		return false
+	}
+	v, ok := r.Context().Value(idempotentKey{}).(bool)
+	return ok && !v
 }
 
 // blame returns the timeout in place of err if that is what ended the attempt.

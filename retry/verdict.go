@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -170,10 +171,29 @@ func ClassOf(err error) Class {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if !timedOut(err) && (holds(err, context.Canceled) || holds(err, context.DeadlineExceeded)) {
 		return Canceled
 	}
 	return Transient
+}
+
+// holds reports whether err's tree holds target itself. Unlike errors.Is it is not content with a look-alike: timeouts of the
+// net package claim to be context.DeadlineExceeded, although no context ended.
+func holds(err, target error) bool {
+	for err != nil {
+		if same(err, target) {
+			return true
+		}
+		switch e := err.(type) { //nolint:errorlint // this is what walks the tree
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return holds(err, target) })
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // At returns the earliest time worth trying again that err carries; zero when it carries none.
