@@ -80,5 +80,5 @@ func (c *counts) duration(name string, p metricdata.HistogramDataPoint[float64])
 
 func attr(set attribute.Set, name attribute.Key) string {
 	v, _ := set.Value(name)
-	return v.Emit()
+	return v.String()
 }

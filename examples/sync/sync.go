@@ -108,7 +108,7 @@ func closing(code int, err, closed error) (int, error) {
 func stopped(ctx context.Context, out io.Writer, err error) (int, error) {
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, "stopped. What was imported is kept; the same command goes on from there.")
-		return exitStopped, nil
+		return exitStopped, nil //nolint:nilerr // it was asked for
 	}
 	if at := retry.At(err); !at.IsZero() {
 		fmt.Fprintf(out, "the partner is worth trying again at %s; the same command goes on from here.\n", at.Local().Format(time.RFC3339))
