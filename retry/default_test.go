@@ -228,7 +228,7 @@ func TestDefaultOfRealFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			defer tt.tr.CloseIdleConnections()
-			req, err := http.NewRequestWithContext(t.Context(), "GET", tt.url, nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

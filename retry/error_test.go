@@ -57,7 +57,7 @@ func TestPromise8_NoTextOfAnAnswerLeaves(t *testing.T) {
 				_, _ = io.WriteString(partner, text)
 			}
 		}()
-		req, err := http.NewRequestWithContext(t.Context(), "POST", "http://partner.example/?key=sekret", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://partner.example/?key=sekret", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,3 +95,93 @@ func ExampleClassOf() {
 	// give up
 	// the queue's own retry
 }
+
+// A worker of a queue does not wait: it gives the job back until the time the partner named.
+func ExampleAt() {
+	// call stands for driver.Client, which turns the end of a call into an *Error.
+	call := func(ctx context.Context, hc *http.Client, url string) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := hc.Do(req)
+		if err == nil {
+			defer resp.Body.Close()
+		}
+		if v := retry.Judge(req, resp, err); v.Failed() {
+			return &retry.Error{Verdict: v, Partner: "acme", Op: "listings.list", Err: err}
+		}
+		return nil
+	}
+	partner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer partner.Close()
+	hc := &http.Client{Transport: retry.Policy{}.Wrap(partner.Client().Transport)}
+
+	ctx := retry.WithMaxWait(context.Background(), 5*time.Second) // a longer wait is the queue's business
+	err := call(ctx, hc, partner.URL)
+	switch retry.ClassOf(err) {
+	case retry.OK:
+		fmt.Println("done")
+	case retry.Transient, retry.RateLimit, retry.Unavailable:
+		fmt.Println("again in", time.Until(retry.At(err)).Round(time.Minute))
+	case retry.Auth:
+		fmt.Println("ask the customer for new credentials")
+	case retry.Client, retry.Data, retry.Canceled:
+		fmt.Println("give up:", err)
+	}
+	// Output:
+	// again in 10m0s
+}
+
+// Innermost, so that each attempt has its own time and waiting between them does not count.
+func ExampleAttemptTimeout() {
+	stuck := make(chan struct{})
+	partner := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stuck }))
+	defer partner.Close()
+	defer close(stuck)
+
+	rt := retry.AttemptTimeout(20 * time.Millisecond).Wrap(partner.Client().Transport)
+	hc := &http.Client{Transport: retry.Policy{MaxAttempts: 2, BaseDelay: time.Millisecond}.Wrap(rt)}
+	resp, err := hc.Get(partner.URL)
+	if err == nil {
+		_ = resp.Body.Close()
+		return
+	}
+	fmt.Println(errors.Unwrap(err)) // http.Client's error has the URL
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	// Output:
+	// retry: the attempt took longer than 20ms
+	// true
+}
+
+// One budget for all calls to a partner: while it is down, repetitions soon stop.
+func ExampleBudget() {
+	budget, err := retry.NewBudget(retry.BudgetConfig{Capacity: 20, Cost: 5})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	attempts := 0
+	partner := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		attempts++
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer partner.Close()
+
+	policy := retry.Policy{BaseDelay: time.Millisecond, Budget: budget}
+	hc := &http.Client{Transport: policy.Wrap(partner.Client().Transport)}
+	for range 10 {
+		resp, err := hc.Get(partner.URL)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = resp.Body.Close()
+	}
+	fmt.Println(attempts, "attempts for 10 calls,", budget.Tokens(), "tokens left")
+	// Output:
+	// 14 attempts for 10 calls, 0 tokens left
+}
