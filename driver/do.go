@@ -241,6 +241,9 @@ func (c *Client) refusedBy(s *state, v retry.Verdict, resp *http.Response) *retr
 
 // fail makes the error of a call.
 func (c *Client) fail(s *state, v retry.Verdict, cause error) *retry.Error {
+	if s.unsure && v.Sent == retry.Never {
+		v.Sent = retry.Unknown // the last attempt had no effect, one before it may have had
+	}
 	return &retry.Error{
 		Verdict: v, Partner: c.c.Partner, Op: s.op, Integration: c.c.Integration, RequestID: s.requestID, Status: s.status,
 		Attempts: s.sends, Waits: s.waits(), Err: cause,

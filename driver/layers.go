@@ -31,6 +31,7 @@ type state struct {
 	last    *retry.Attempt // the last attempt
 	verdict retry.Verdict  // on it, with err
 	err     error
+	unsure  bool   // an attempt was sent, and nobody knows what became of it
 	body    []byte // of the last answer, read whole
 	reader  memory // gives body to whoever looks at the answer after it was read
 
@@ -82,6 +83,7 @@ func (l *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.roundTrip(req, s)
 	s.err = err
 	s.verdict = retry.Judge(req, resp, err)
+	s.unsure = s.unsure || s.verdict.Failed() && s.verdict.Sent == retry.Unknown && s.sends > 0
 	l.c.telemetry.endAttempt(span, s)
 	return resp, err
 }

@@ -266,6 +266,17 @@ func TestPromise10_NoWriteIsDoubled(t *testing.T) {
 				t.Errorf("keys %q", keys)
 			}
 		}
+		// What became of the first attempt is not known, and a refusal of the last does not tell.
+		n := 0
+		throttled := client(t, roundTrip(func(req *http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return nil, io.ErrUnexpectedEOF
+			}
+			return &http.Response{StatusCode: 429, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}), func(c *driver.ClientConfig) { c.Retry.IdempotencyHeader, c.Retry.MaxAttempts = "Idempotency-Key", 2 })
+		if e := write(throttled, keyed); n != 2 || e.Class != retry.RateLimit || e.Sent != retry.Unknown {
+			t.Errorf("sent %d times: %+v", n, e)
+		}
 		// A destructive read is not repeated either.
 		taken := 0
 		queue := client(t, roundTrip(func(*http.Request) (*http.Response, error) { taken++; return nil, io.ErrUnexpectedEOF }))
