@@ -39,6 +39,14 @@ func TestAttemptTimeoutOfBodies(t *testing.T) {
 				t.Errorf("%s: %v, timer ended %v, body %v", name, err, sent.Err() != nil, resp.Body)
 			}
 		}
+		// and with a failure
+		_, err = retry.AttemptTimeout(time.Minute).Wrap(roundTripper(func(r *http.Request) (*http.Response, error) { //nolint:bodyclose // none
+			sent = r.Context()
+			return nil, io.ErrUnexpectedEOF
+		})).RoundTrip(request(t, "GET", nil))
+		if err != io.ErrUnexpectedEOF || sent.Err() == nil { //nolint:errorlint // the very same
+			t.Errorf("got %v, timer ended %v", err, sent.Err() != nil)
+		}
 		// a failure that is not ours stays what it is
 		cut := errors.New("cut")
 		resp, err = retry.AttemptTimeout(time.Minute).Wrap(roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -234,7 +234,7 @@ func TestPeekWriteTo(t *testing.T) {
 		var got []byte
 		ctx, _ := retry.WithAttempt(t.Context(), peeker(4, &got))
 		resp := answer(200)
-		resp.Body = body("abcdefgh")
+		resp.Body = body("ab") // ends within the peek
 		retry.Judge(request(t, "GET", nil).WithContext(ctx), resp, nil)
 		if _, err := resp.Body.(io.WriterTo).WriteTo(w); err == nil {
 			t.Errorf("%s writer: no error", name)

@@ -358,6 +358,18 @@ func TestNestedWrapReportsItsWaits(t *testing.T) {
 	})
 }
 
+// Each attempt is judged, also when it ends as the one before.
+func TestEachAttemptIsJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		judged := 0
+		p := &scripted{script: []any{io.EOF}}
+		policy := retry.Policy{Classifiers: []retry.Classifier{passes(&judged)}}
+		if _, err := policy.Wrap(p).RoundTrip(request(t, "GET", nil)); !errors.Is(err, io.EOF) || judged != 4 { //nolint:bodyclose // none
+			t.Errorf("%d of 4 attempts judged; %v", judged, err)
+		}
+	})
+}
+
 // The outer attempt's classifiers judge for a Policy that has none.
 func TestClassifiersOfTheOuterAttempt(t *testing.T) {
 	ctx, _ := retry.WithAttempt(t.Context(), says(retry.Verdict{Class: retry.Client}))
