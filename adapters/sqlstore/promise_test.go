@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/integrationkit/integrationkit/adapters/sqlstore"
-	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/importer"
 	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
@@ -73,7 +72,6 @@ func childImport(ctx context.Context, args []string) error {
 			linger()
 		}
 	})
-	cfg.Kinds = []driver.Kind{driver.Kind(args[3])} // a run of both would begin with the first kind again
 	res, err := importer.Run(ctx, cfg)
 	if err != nil {
 		return err
@@ -99,11 +97,9 @@ func TestPromise1_KilledAndResumed(t *testing.T) {
 		if _, err := importer.Run(t.Context(), importConfig(memory, round, func(string) {})); err != nil {
 			t.Fatal(err)
 		}
-		for _, kind := range []driver.Kind{driver.KindResource, driver.KindTransaction, driver.KindMedia} {
-			for !importUntilKilled(t, path, round, kind, rnd.IntN(lines)) {
-				kills++
-				consistent(t, path)
-			}
+		for !importUntilKilled(t, path, round, rnd.IntN(lines)) {
+			kills++
+			consistent(t, path)
 		}
 	}
 	t.Logf("killed %d times", kills)
@@ -125,9 +121,9 @@ func TestPromise1_KilledAndResumed(t *testing.T) {
 
 // importUntilKilled imports in a child that is killed as soon as it has said so many lines. It reports whether the
 // import is done.
-func importUntilKilled(t *testing.T, path string, round int, kind driver.Kind, lines int) bool {
+func importUntilKilled(t *testing.T, path string, round, lines int) bool {
 	t.Helper()
-	c := start(t, "import", path, strconv.Itoa(round), strconv.Itoa(lines+1), string(kind))
+	c := start(t, "import", path, strconv.Itoa(round), strconv.Itoa(lines+1))
 	for ; lines > 0 && c.lines.Scan(); lines-- {
 		if strings.HasPrefix(c.lines.Text(), "finished") {
 			c.wait(t)

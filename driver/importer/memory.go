@@ -316,6 +316,11 @@ func (cp Checkpoint) copied() Checkpoint {
 			*p = &pass
 		}
 	}
+	for _, s := range []**RunState{&cp.FullRun, &cp.IncrementalRun} {
+		if *s != nil {
+			*s = &RunState{Run: (*s).Run, Kinds: slices.Clone((*s).Kinds), Done: slices.Clone((*s).Done)}
+		}
+	}
 	return cp
 }
 

@@ -80,6 +80,11 @@ type KindResult struct {
 	Why      string
 	// Whole says that the pass listed everything there is, not changes only.
 	Whole bool
+	// DoneBefore says that a run of the same mode and kinds finished the pass before it was interrupted, and that this
+	// run, which went on in its place, did nothing for the kind: Counts is zero, Pass is that pass's, and so are
+	// Complete, Why and Whole. It is not old: at most ten times what the run had taken up to then (but up to 10 min in
+	// any case), and never more than a day. When everything is done, the Run after that does every kind again.
+	DoneBefore bool
 	// Resumed says that the run went on with an unfinished pass; Restarted that the partner or the driver did not
 	// accept the cursor any more, so that the pass began again.
 	Resumed, Restarted bool

@@ -13,9 +13,11 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Run imports the kinds one after the other. An unfinished pass of the same mode is continued. When it stops early,
-// the error (which wraps the driver's, usually a *retry.Error with the time to come back) comes with the result so
-// far; what was committed is kept, and the next Run goes on from there. When ctx ends, the error wraps
+// Run imports the kinds one after the other. An unfinished pass of the same mode is continued, and where a run of the
+// same mode and kinds was stopped before its last kind was done, the kinds that it had finished recently are not done
+// again (see [KindResult.DoneBefore]). When it stops early, the error (which wraps the driver's, usually a *retry.Error
+// with the time to come back) comes with the result so far; what was committed is kept, and the next Run goes on from
+// there. When ctx ends, the error wraps
 // context.Cause(ctx). A configuration that is wrong is an error that names everything that is wrong with it.
 //
 // Of two runs of the same mode over the same collection, the one that started last goes on; the other stops with
@@ -26,7 +28,12 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		return Result{}, err
 	}
 	r := newRun(cfg)
-	for _, kind := range cfg.Kinds {
+	if r.result.Kinds, err = r.interrupted(ctx); err != nil {
+		r.result.Kinds = []KindResult{{Kind: cfg.Kinds[0], Why: stopped}}
+		err = fmt.Errorf("importer: integration %s: %w", cfg.Integration.ID, err)
+	}
+	for i := len(r.result.Kinds); i < len(cfg.Kinds) && err == nil; i++ {
+		kind := cfg.Kinds[i]
 		k := &kindRun{run: r, c: Collection{cfg.Integration.ID, kind}, total: -1}
 		k.result.Kind = kind
 		began := time.Now()
@@ -35,7 +42,6 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 		r.result.Kinds = append(r.result.Kinds, k.result)
 		if err != nil {
 			err = fmt.Errorf("importer: integration %s: %s: %w", cfg.Integration.ID, kind, err)
-			break
 		}
 	}
 	r.sample()
@@ -48,6 +54,7 @@ type run struct {
 	Config
 	began  time.Time
 	calls  int64
+	chain  string // the run that this one goes on with, or itself
 	result Result
 }
 
@@ -129,9 +136,12 @@ func (k *kindRun) do(ctx context.Context) error {
 func (k *kindRun) why(err error) {
 	k.result.Why = "the stream ended before its last page"
 	if err != nil {
-		k.result.Why = "stopped by an error"
+		k.result.Why = stopped
 	}
 }
+
+// stopped is why a pass is not done.
+const stopped = "stopped by an error"
 
 // claim takes over the unfinished pass of the mode, or begins a new one; afresh begins a new one in any case.
 func (k *kindRun) claim(ctx context.Context, afresh bool) error {
@@ -255,7 +265,7 @@ func (k *kindRun) finish(ctx context.Context) error {
 		}
 		watermark = cp.Watermark
 		*cp.slot(k.Mode) = nil
-		return Counts{}, nil, nil
+		return Counts{}, nil, k.finished(ctx, tx, cp, p)
 	})
 	if err != nil {
 		k.why(err)

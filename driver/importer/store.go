@@ -107,6 +107,24 @@ type Checkpoint struct {
 	Generation int64
 	// Full and Incremental are the unfinished passes, nil if there is none.
 	Full, Incremental *Pass
+	// FullRun and IncrementalRun are the runs of several kinds, of which this is the first, that are done with this
+	// kind and not with the last; nil if there is none.
+	FullRun, IncrementalRun *RunState
+}
+
+// RunState says how far a run of several kinds is, for the Run that goes on with it.
+type RunState struct {
+	Run   string // that began it
+	Kinds []driver.Kind
+	Done  []DonePass // of the first kinds, in order
+}
+
+// DonePass is a pass that was finished by a run that is not.
+type DonePass struct {
+	Started, Finished time.Time
+	Whole             bool
+	Incomplete        string
+	Counts            Counts
 }
 
 // Pass is an unfinished pass over a collection.

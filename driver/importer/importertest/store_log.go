@@ -26,8 +26,12 @@ func testCheckpoints(t *testing.T, s importer.Store) {
 	}
 	other := pass
 	other.Run, other.Mode = "run-2", importer.Full
+	state := importer.RunState{Run: "run-1", Kinds: []driver.Kind{driver.KindResource, driver.KindMedia}, Done: []importer.DonePass{{
+		Started: noon, Finished: noon.Add(7), Whole: true, Incomplete: "why", Counts: pass.Counts,
+	}}}
 	for _, want := range []importer.Checkpoint{
 		{Collection: resources, Watermark: noon, Generation: 1 << 40, Full: &other, Incremental: &pass},
+		{Collection: resources, Generation: 4, Full: &other, FullRun: &state, IncrementalRun: &importer.RunState{Run: "r"}},
 		{Collection: resources, Generation: 2, Incremental: &importer.Pass{Run: "r"}},
 		{Collection: resources, Generation: 3, Full: &importer.Pass{Run: "r"}},
 		{Collection: resources},
@@ -38,11 +42,19 @@ func testCheckpoints(t *testing.T, s importer.Store) {
 				full := *given.Full
 				given.Full = &full
 			}
+			if given.FullRun != nil {
+				run := *given.FullRun
+				run.Done = slices.Clone(run.Done)
+				given.FullRun = &run
+			}
 			if err := tx.PutCheckpoint(ctx, given); err != nil {
 				return err
 			}
 			if given.Full != nil {
 				given.Full.Run = "changed by the caller"
+			}
+			if given.FullRun != nil {
+				given.FullRun.Run, given.FullRun.Done[0].Whole = "changed by the caller", false
 			}
 			return nil
 		})
@@ -53,6 +65,9 @@ func testCheckpoints(t *testing.T, s importer.Store) {
 			}
 			if got.Full != nil {
 				got.Full.Run = "changed by the reader"
+			}
+			if got.FullRun != nil {
+				got.FullRun.Run, got.FullRun.Done[0].Whole = "changed by the reader", false
 			}
 			again, err2 := tx.Checkpoint(ctx, resources)
 			if !reflect.DeepEqual(again, want) {
