@@ -14,10 +14,13 @@ import (
 // Estimated is what a run is expected to cost.
 type Estimated struct {
 	Kinds []KindEstimate
-	// Calls and Duration add up the kinds; -1 when one is unknown. Duration is the longer of what the declared
-	// limits and the measured answers allow, when nobody else spends the quota.
+	// Calls and Duration add up the kinds whose calls are known: they are lower bounds when Unknown names any.
+	// Duration is the longer of what the declared limits and the measured answers allow, when nobody else spends the
+	// quota.
 	Calls    int
 	Duration time.Duration
+	// Unknown names the kinds whose calls are not known, in their order; nil when all are.
+	Unknown []driver.Kind
 	// Tier names the limit that takes longest, "" when the answers do.
 	Tier string
 }
@@ -30,6 +33,9 @@ type KindEstimate struct {
 	Items, PageSize int
 	// Calls includes the one that the estimate made. -1: unknown.
 	Calls int
+	// Guessed says that the partner does not say how many there are, and that Items is how many were there when they
+	// were last listed whole: what is live in the store.
+	Guessed bool
 }
 
 // Estimate asks for the first page of each kind, at most one call for each, and works out what [Run] would cost. It
@@ -41,13 +47,14 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 	}
 	var e Estimated
 	var latency time.Duration
-	resources := -1
+	var resources *KindEstimate // when the run lists them all
 	for _, kind := range cfg.Kinds {
 		k := &kindRun{run: newRun(cfg), c: Collection{cfg.Integration.ID, kind}}
-		q, whole, err := k.query(ctx)
+		q, stored, err := k.query(ctx)
 		if err != nil {
 			return e, fmt.Errorf("importer: integration %s: %s: %w", cfg.Integration.ID, kind, err)
 		}
+		whole := q.UpdatedSince.IsZero()
 		began := time.Now()
 		ke := KindEstimate{Kind: kind, Items: -1, PageSize: -1, Calls: -1}
 		switch kind {
@@ -55,16 +62,14 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 			err = first(func() pagination.Pages[driver.Resource] {
 				return cfg.Driver.(driver.ResourceLister).Resources(ctx, q)
 			}, &ke)
-			if whole {
-				resources = ke.Items
-			}
 		case driver.KindTransaction:
 			err = first(func() pagination.Pages[driver.Transaction] {
 				return cfg.Driver.(driver.TransactionLister).Transactions(ctx, q)
 			}, &ke)
 		case driver.KindMedia:
-			ke.Items = resources
-			if resources < 0 || !whole {
+			if whole && resources != nil {
+				ke.Items, ke.Guessed = resources.Items, resources.Guessed
+			} else {
 				c := Collection{cfg.Integration.ID, driver.KindResource}
 				ke.Items, err = cfg.Store.Count(ctx, c, Filter{Live: true, ChangedSince: q.UpdatedSince})
 			}
@@ -73,21 +78,27 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 		if err != nil {
 			return e, fmt.Errorf("importer: integration %s: %s: %w", cfg.Integration.ID, kind, err)
 		}
+		took := time.Since(began)
+		if whole && ke.Items < 0 && stored > 0 && ke.PageSize > 0 {
+			// More than the first page there is, as another follows.
+			ke.Items, ke.Guessed = max(stored, ke.PageSize+1), true
+			ke.Calls = ke.pages()
+		}
+		if whole && kind == driver.KindResource {
+			resources = &ke
+		}
 		e.Kinds = append(e.Kinds, ke)
-		if ke.Calls < 0 || e.Calls < 0 {
-			e.Calls, e.Duration = -1, -1
+		if ke.Calls < 0 {
+			e.Unknown = append(e.Unknown, kind)
 			continue
 		}
 		e.Calls += ke.Calls
 		if kind != driver.KindMedia {
-			latency = max(latency, time.Since(began))
+			latency = max(latency, took)
 			e.Duration += time.Duration(ke.Calls) * latency
 		} else {
 			e.Duration += time.Duration((ke.Calls+cfg.Parallel-1)/cfg.Parallel) * latency
 		}
-	}
-	if e.Calls < 0 {
-		return e, nil
 	}
 	for _, l := range cfg.Driver.Info().Limits {
 		if d, tier := atLimit(l.Tiers, int64(e.Calls)); d > e.Duration {
@@ -97,17 +108,23 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 	return e, nil
 }
 
-// query returns what a new pass would ask for.
-func (k *kindRun) query(ctx context.Context) (q driver.Query, whole bool, err error) {
+// pages returns how many pages of the first one's size the items fill.
+func (ke *KindEstimate) pages() int { return (ke.Items + ke.PageSize - 1) / ke.PageSize }
+
+// query returns what a new pass would ask for, and how many records are live when they have been listed whole before.
+func (k *kindRun) query(ctx context.Context) (q driver.Query, live int, err error) {
 	err = k.Store.Update(ctx, func(ctx context.Context, tx Tx) error {
 		cp, err := tx.Checkpoint(ctx, k.c)
 		if err != nil {
 			return err
 		}
 		q.UpdatedSince = k.since(&cp)
-		return nil
+		if live = 0; !cp.Watermark.IsZero() {
+			live, err = tx.Count(ctx, k.c, Filter{Live: true})
+		}
+		return err
 	})
-	return q, q.UpdatedSince.IsZero(), err
+	return q, live, err
 }
 
 // since returns from when on a new pass asks for changes; zero: everything.
@@ -134,7 +151,7 @@ func first[T any](open func() pagination.Pages[T], ke *KindEstimate) error {
 		case page.Last():
 			ke.Items, ke.Calls = ke.PageSize, 1
 		case page.Total >= 0 && ke.PageSize > 0:
-			ke.Calls = (page.Total + ke.PageSize - 1) / ke.PageSize
+			ke.Calls = ke.pages()
 		}
 		return nil
 	}

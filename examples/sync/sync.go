@@ -124,12 +124,16 @@ func speed(o options) string {
 }
 
 func describe(e importer.Estimated) string {
-	if e.Calls < 0 {
-		return "the partner does not say how much there is"
+	about := "about"
+	if len(e.Unknown) > 0 {
+		about = "at least"
 	}
-	s := fmt.Sprintf("about %d calls, %v", e.Calls, e.Duration.Round(100*time.Millisecond))
+	s := fmt.Sprintf("%s %d calls, %v", about, e.Calls, e.Duration.Round(100*time.Millisecond))
 	if e.Tier != "" {
 		s += " (limit: " + e.Tier + ")"
+	}
+	if len(e.Unknown) > 0 {
+		s += fmt.Sprintf("; the partner does not say how much there is of %v", e.Unknown)
 	}
 	return s
 }
