@@ -1,14 +1,15 @@
 // Package integrationkit is the root of a kit for keeping a backend's own data in step with partner APIs that throttle,
 // time out, rotate credentials, change their answers without notice and deliver a webhook twice.
 //
-// The root package holds nothing. Each package below answers one question, and the first five can be
-// used alone, around an [net/http.Client] that exists already:
+// The root package holds nothing. Each package below answers one question, and the first six can be
+// used alone, around an [net/http.Client] or a mux that exists already:
 //
 //   - [github.com/integrationkit/integrationkit/retry]: what does this failure mean, and may it be tried again?
 //   - [github.com/integrationkit/integrationkit/ratelimit]: may this call go out now, as the partner counts?
 //   - [github.com/integrationkit/integrationkit/breaker]: is the partner worth calling at all?
 //   - [github.com/integrationkit/integrationkit/auth]: which credentials go with it, and are they fresh?
 //   - [github.com/integrationkit/integrationkit/pagination]: what comes next, and where to go on after a crash?
+//   - [github.com/integrationkit/integrationkit/webhook]: is this delivery the partner's, and is it kept, once?
 //   - [github.com/integrationkit/integrationkit/driver]: what is a driver, what is a record, and how is a call made?
 //   - [github.com/integrationkit/integrationkit/driver/importer]: how do a partner's records get into a database, each once?
 //   - [github.com/integrationkit/integrationkit/driver/partnersim]: how is a partner simulated?
