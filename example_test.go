@@ -2,6 +2,7 @@ package integrationkit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -44,9 +45,10 @@ func Example() {
 	}
 	hc := &http.Client{Transport: retry.Policy{}.Wrap(src.Wrap(lim.Wrap(cb.Wrap(nil))))}
 
-	fmt.Println(hc.Timeout, lim.Tiers()[1])
+	_, err = hc.Get("https://api.elsewhere.example/") // credentials go to the declared origins only
+	fmt.Println(errors.Is(err, auth.ErrOrigin), lim.Tiers()[1])
 	_ = src.Close()
-	// Output: 0s 120/1m0s
+	// Output: true 120/1m0s
 }
 
 // What a worker of a host's queue does with one integration: a whole account into the host's store, each record once,

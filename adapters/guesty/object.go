@@ -379,9 +379,9 @@ func (o object) custom(field string) driver.Opt[map[string]string] {
 }
 
 // customValue adds the value of the custom field that f describes. Values that are not texts are kept as JSON.
-func (f object) customValue(m map[string]string, id string) {
+func (o object) customValue(m map[string]string, id string) {
 	for _, name := range []string{"fullText", "value"} {
-		raw, ok := f.fields[name]
+		raw, ok := o.fields[name]
 		if !ok || name == "fullText" && kind(raw) == 'n' {
 			continue
 		}

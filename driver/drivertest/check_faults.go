@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -266,8 +267,7 @@ func checkNextLinks(r *runner, s stream) {
 		if b, ok := r.h.NextLink(body, "https://"+elsewhere+"/taken"); ok {
 			replaced, body = true, b
 		}
-		again := answer(resp.Request, resp.StatusCode, resp.Header.Get("Content-Type"), body)
-		resp.Body, resp.ContentLength = again.Body, again.ContentLength
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		resp.Header.Del("Content-Length")
 	})
 	got := g.list(g.ctx, s, driver.Query{})
@@ -317,7 +317,8 @@ func checkLeaks(r *runner, s stream) {
 			}
 		}
 		cancel()
-		for range s.open(g.ctx, g, driver.Query{}) {
+		for _, err := range s.open(g.ctx, g, driver.Query{}) {
+			_ = err // the consumer leaves after the first page, whatever it is
 			break
 		}
 	}

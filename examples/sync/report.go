@@ -40,7 +40,7 @@ func (r report) print(out io.Writer) {
 	r.line(out, "waited", fmt.Sprintf("%.1f s for the limits, %.1f s between attempts, %.1f s for tokens, by all callers together",
 		c.waited["limiter"], c.waited["backoff"], c.waited["auth"]))
 	r.quota(out)
-	r.line(out, "time", fmt.Sprintf("%v (estimated %v)", r.took.Round(10*time.Millisecond), r.plan.Duration.Round(10*time.Millisecond)))
+	r.line(out, "time", fmt.Sprintf("%v, estimated %v", r.took.Round(10*time.Millisecond), r.plan.Duration.Round(10*time.Millisecond)))
 	memory := "peak heap " + megabytes(r.result.PeakHeap)
 	if rss := peakRSS(); rss > 0 {
 		memory += ", peak resident " + megabytes(rss)
@@ -64,6 +64,8 @@ func complete(k importer.KindResult) string {
 	switch {
 	case !k.Complete:
 		s = append(s, "no: "+k.Why)
+	case k.DoneBefore:
+		s = append(s, "yes, by the run before")
 	case k.Whole:
 		s = append(s, "yes")
 	default:

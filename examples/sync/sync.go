@@ -124,16 +124,16 @@ func speed(o options) string {
 }
 
 func describe(e importer.Estimated) string {
-	about := "about"
+	least := "about"
 	if len(e.Unknown) > 0 {
-		about = "at least"
+		least = "at least"
 	}
-	s := fmt.Sprintf("%s %d calls, %v", about, e.Calls, e.Duration.Round(100*time.Millisecond))
+	s := fmt.Sprintf("%s %d calls, %v", least, e.Calls, e.Duration.Round(100*time.Millisecond))
 	if e.Tier != "" {
 		s += " (limit: " + e.Tier + ")"
 	}
-	if len(e.Unknown) > 0 {
-		s += fmt.Sprintf("; the partner does not say how much there is of %v", e.Unknown)
+	for _, kind := range e.Unknown {
+		s += fmt.Sprintf("; the partner does not count its %s records", kind)
 	}
 	return s
 }
