@@ -101,6 +101,9 @@ func Estimate(ctx context.Context, cfg Config) (Estimated, error) {
 		}
 	}
 	for _, l := range cfg.Driver.Info().Limits {
+		if l.Name == driver.TokenLimit {
+			continue // tokens outlive many calls
+		}
 		if d, tier := atLimit(l.Tiers, int64(e.Calls)); d > e.Duration {
 			e.Duration, e.Tier = d, l.Name+" "+tier
 		}

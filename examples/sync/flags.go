@@ -130,6 +130,9 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	if o.live != "" && (o.change != 0 || faults != "" || o.sized) {
 		bad("--change, --faults and the size of the account are for the simulated partner, not for --live")
 	}
+	if o.live != "" {
+		o.scale = 1
+	}
 	return o, errors.Join(errs...)
 }
 

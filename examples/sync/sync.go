@@ -71,6 +71,9 @@ func sync(ctx context.Context, o options, env func(string) string, out io.Writer
 	if err != nil {
 		return stopped(ctx, out, err)
 	}
+	if estimate.Tier != "" { // the driver declares the partner's limits by the partner's clock
+		estimate.Duration = time.Duration(float64(estimate.Duration) / o.scale)
+	}
 	fmt.Fprintln(out, "estimate:", describe(estimate))
 
 	show := newProgress(out, o.plain)

@@ -56,7 +56,10 @@ func (d *Driver) Calls() int64 { return d.calls.Load() }
 func (d *Driver) Info() driver.Info {
 	info := driver.Info{
 		Partner: Partner, Title: "Acme", AdapterVersions: []string{"v1"},
-		Limits: []driver.Limit{{Name: "api", Tiers: ratelimit.Tiers{{Requests: 10, Per: time.Second}, {Requests: 100, Per: time.Minute}}}},
+		Limits: []driver.Limit{
+			{Name: "api", Tiers: ratelimit.Tiers{{Requests: 10, Per: time.Second}, {Requests: 100, Per: time.Minute}}},
+			{Name: driver.TokenLimit, Tiers: ratelimit.Tiers{{Requests: 5, Per: 24 * time.Hour}}},
+		},
 	}
 	if !d.NoFilter {
 		info.Incremental = []driver.Kind{driver.KindResource, driver.KindTransaction}
