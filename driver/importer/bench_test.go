@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -44,6 +45,20 @@ func BenchmarkRun(b *testing.B) {
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
+}
+
+// BenchmarkRunWhilePartnerAnswers imports 1,000 new resources in pages of 100, each of which the partner takes 3 ms for.
+func BenchmarkRunWhilePartnerAnswers(b *testing.B) {
+	d := &importertest.Driver{Account: account(1000, 0, 0)}
+	d.Before = func(context.Context, string, string) error { time.Sleep(3 * time.Millisecond); return nil }
+	for b.Loop() {
+		cfg := config(d, importer.NewMemory())
+		cfg.Kinds = []driver.Kind{driver.KindResource}
+		if _, err := importer.Run(b.Context(), cfg); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(1000*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
 // BenchmarkDriver is the part of BenchmarkRun that the generated partner takes.

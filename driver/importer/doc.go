@@ -1,14 +1,14 @@
 // Package importer brings a partner's records into a store and keeps them in step with it.
 //
-// [Run] imports the kinds of records that a driver lists, page by page, and never holds more than a few pages. For
-// each page the host's own rules ([Config.Process]) and validation come first; then one short transaction compares
-// the records with what is stored, writes what changed, the log of changes, the rejected records and the cursor of
-// the next page, and tells the host what changes ([Config.OnChanges]), who can enqueue in the same transaction. A
-// process that is killed at any point loses nothing that was committed and repeats nothing: the next Run goes on
-// where the last transaction ended, in the kind that it was at. The kinds that an interrupted run had finished are not
-// listed again by the Run of the same mode and kinds that goes on with it, as long as they are recent
-// ([KindResult.DoneBefore]), so that a run is finished however often it is interrupted, and a kind that fails for days
-// does not hold back the others.
+// [Run] imports the kinds of records that a driver lists, page by page, with the next page being fetched while one is
+// imported, and never holds more than a few pages. For each page the host's own rules ([Config.Process]) and
+// validation come first; then one short transaction compares the records with what is stored, writes what changed,
+// the log of changes, the rejected records and the cursor of the next page, and tells the host what changes
+// ([Config.OnChanges]), who can enqueue in the same transaction. A process that is killed at any point loses nothing
+// that was committed and repeats nothing: the next Run goes on where the last transaction ended, in the kind that it
+// was at. The kinds that an interrupted run had finished are not listed again by the Run of the same mode and kinds
+// that goes on with it, as long as they are recent ([KindResult.DoneBefore]), so that a run is finished however often
+// it is interrupted, and a kind that fails for days does not hold back the others.
 //
 //	res, err := importer.Run(ctx, importer.Config{Driver: d, Integration: in, Store: store})
 //

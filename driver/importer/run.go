@@ -293,9 +293,8 @@ func list[T any](ctx context.Context, k *kindRun, open func(context.Context, dri
 func listOnce[T any](
 	ctx context.Context, k *kindRun, open func(context.Context, driver.Query) pagination.Pages[T],
 ) (again bool, err error) {
-	asked := time.Now()
 	q := driver.Query{Cursor: k.pass.Cursor, UpdatedSince: k.pass.Since}
-	for page, err := range guarded(func() pagination.Pages[T] { return open(ctx, q) }) {
+	for page, err := range guarded(func() pagination.Pages[T] { return fetchAhead(ctx, q, open) }) {
 		if err != nil {
 			if errors.Is(err, pagination.ErrCursor) && !k.pass.Cursor.IsZero() && !k.result.Restarted {
 				return true, nil
@@ -305,7 +304,6 @@ func listOnce[T any](
 			}
 			return false, err
 		}
-		page.Sent = sentAt(page.Sent, asked)
 		if page.Total >= 0 {
 			k.total = page.Total
 		}
@@ -332,12 +330,29 @@ func listOnce[T any](
 		if err != nil {
 			return false, err
 		}
-		asked = time.Now()
 		if page.Last() {
 			return false, nil
 		}
 	}
 	return false, context.Cause(ctx)
+}
+
+// fetchAhead lists with the next page being fetched while one is imported, and with Sent set on every page.
+func fetchAhead[T any](
+	ctx context.Context, q driver.Query, open func(context.Context, driver.Query) pagination.Pages[T],
+) pagination.Pages[T] {
+	return pagination.Prefetch(ctx, 1, func(ctx context.Context) pagination.Pages[T] {
+		return func(yield func(pagination.Page[T], error) bool) {
+			asked := time.Now()
+			for page, err := range open(ctx, q) {
+				page.Sent = sentAt(page.Sent, asked)
+				if !yield(page, err) {
+					return
+				}
+				asked = time.Now()
+			}
+		}
+	})
 }
 
 // sentAt returns when a page was asked for: what the stream says, unless it says nothing or names a time to come, which would
