@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,9 @@ import (
 // ErrUnknown is what a [Resolver] returns if there is no endpoint at that path. It is answered 404.
 var ErrUnknown = errors.New("webhook: no endpoint is at this path")
 
-// Endpoint is a path at which one partner delivers.
+// Endpoint is a path at which one partner delivers. It does not print. Give each endpoint a secret of its own: a secret that two
+// share proves a delivery to one of them at the other, too, unless the scheme signs the URL. Where a partner has one secret
+// for all, have one endpoint and an Owner.
 type Endpoint struct {
 	Verifier    *Verifier // required
 	Integration string    // whose events come here; "" if Owner tells
@@ -25,6 +28,15 @@ type Endpoint struct {
 	Owner func(ctx context.Context, m *Message) (integration string, err error)
 	URL   string       // as it was registered; needed by schemes that sign it
 	From  *AddressList // nil: from anywhere
+}
+
+// Format prints the partner and the integration, whatever the verb.
+func (e Endpoint) Format(f fmt.State, _ rune) {
+	name := ""
+	if e.Verifier != nil {
+		name = e.Verifier.partner.Name
+	}
+	_, _ = io.WriteString(f, "webhook.Endpoint("+name+", "+e.Integration+")")
 }
 
 // Resolver finds the endpoint of a request from its path, host or query; r has no body. [ErrUnknown] is answered 404, any other
@@ -178,7 +190,7 @@ func (q *request) serve() (a Answer) {
 	defer func() {
 		if v := recover(); v != nil {
 			q.abort = aborts(v)
-			a = q.end(Panicked, &PanicError{Value: v})
+			a = q.end(Panicked, &PanicError{value: v, Stack: string(debug.Stack())})
 		}
 	}()
 	ctx, cancel := q.within(q.patience)
@@ -325,7 +337,7 @@ func (q *request) handOver(ctx context.Context, ev Event, p Partner, patience ti
 		}
 		var panicked *PanicError
 		if errors.As(err, &panicked) {
-			q.abort = aborts(panicked.Value)
+			q.abort = aborts(panicked.value)
 			return q.end(Panicked, err)
 		}
 		return q.end(NotKept, err)
@@ -342,7 +354,7 @@ func (q *request) handOver(ctx context.Context, ev Event, p Partner, patience ti
 func accept(ctx context.Context, s Sink, ev Event) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v}
+			err = &PanicError{value: v, Stack: string(debug.Stack())}
 		}
 	}()
 	if err := s.Accept(ctx, ev); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,9 +60,12 @@ func NewMessage(r *http.Request, body []byte) *Message {
 }
 
 // Format prints a message's method, whatever the verb: the rest holds secrets and personal data.
-func (m *Message) Format(f fmt.State, _ rune) {
+func (m Message) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "webhook.Message("+m.method()+")")
 }
+
+// MarshalJSON leaves out what Format leaves out.
+func (m Message) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(m)) }
 
 func (m *Message) method() string {
 	if m.Method == "" {

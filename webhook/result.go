@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -45,12 +46,19 @@ type Result struct {
 	Err error
 }
 
-// PanicError is the Err of [Panicked].
+// PanicError is the Err of [Panicked]. It prints neither what the function panicked with, nor does it go into JSON.
 type PanicError struct {
-	Value any // what the function panicked with; it is not printed
+	Stack string // of the goroutine, from the panic on
+	value any
 }
+
+// Value returns what the function panicked with. It may hold anything.
+func (e *PanicError) Value() any { return e.value }
 
 // Error says that there was a panic, and of what type.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("webhook: a function of the host's panicked with a %T", e.Value)
+	return fmt.Sprintf("webhook: a function of the host's panicked with a %T", e.value)
 }
+
+// Format prints what Error returns, whatever the verb.
+func (e *PanicError) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.Error()) }
