@@ -71,7 +71,17 @@ type observation struct {
 // observe makes an observation of a *driver.Resource, *driver.Transaction or *driver.Media.
 func observe(rec any, sent time.Time) (observation, error) {
 	base := recordOf(rec)
-	b, err := json.Marshal(rec)
+	var b []byte
+	var err error
+	// By value: what it can address, encoding/json copies field by field to ask whether it is zero.
+	switch r := rec.(type) {
+	case *driver.Resource:
+		b, err = json.Marshal(*r)
+	case *driver.Transaction:
+		b, err = json.Marshal(*r)
+	case *driver.Media:
+		b, err = json.Marshal(*r)
+	}
 	if err != nil {
 		return observation{}, fmt.Errorf("cannot be encoded as JSON: %T", err) // its text may hold a value
 	}

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -225,5 +226,36 @@ func BenchmarkMerge(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestRecordsAreEncodedByValue: no type of the model is encoded in another way where it can be addressed.
+func TestRecordsAreEncodedByValue(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	var walk func(typ reflect.Type)
+	walk = func(typ reflect.Type) {
+		if seen[typ] {
+			return
+		}
+		seen[typ] = true
+		for _, marshaler := range []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()} {
+			if reflect.PointerTo(typ).Implements(marshaler) && !typ.Implements(marshaler) {
+				t.Errorf("only *%v is a %v", typ, marshaler)
+			}
+		}
+		switch typ.Kind() {
+		case reflect.Struct:
+			for f := range typ.Fields() {
+				walk(f.Type)
+			}
+		case reflect.Slice, reflect.Array, reflect.Map:
+			walk(typ.Elem())
+		}
+	}
+	walk(reflect.TypeFor[driver.Resource]())
+	walk(reflect.TypeFor[driver.Transaction]())
+	walk(reflect.TypeFor[driver.Media]())
+	if !seen[reflect.TypeFor[driver.Opt[driver.Money]]()] || !seen[reflect.TypeFor[driver.Money]()] {
+		t.Errorf("looked at %d types only", len(seen))
 	}
 }
