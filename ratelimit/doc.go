@@ -43,6 +43,17 @@
 // take room away that our own count would give, and give it back; they never admit more than the tiers say. Answers that overtook
 // each other are recognised by when their requests were sent.
 //
+// A dialect is data that a driver declares. Which one a partner speaks:
+//
+//   - RateLimit and RateLimit-Policy, or RateLimit-Limit with a window in it: [IETFHeaders].
+//   - X-RateLimit-Limit-Minute and its like: [PerWindowHeaders].
+//   - X-RateLimit-Limit, -Remaining, -Reset under whatever names, "32/40" in one header, several limits each in headers of its
+//     own, with resets in seconds, milliseconds, Unix times, dates or durations: [NewDialect].
+//   - "100:10,1000:60": [PairedWindows].
+//   - Nothing but Retry-After: none is needed.
+//
+// What a partner writes that makes no sense is taken as absent.
+//
 // # Restarts
 //
 // What was spent before a restart still counts at the partner. With [Options.State] it is restored. [Limiter.Close] saves all of it. A process

@@ -68,3 +68,28 @@ func ExampleTiers_Scale() {
 	fmt.Println(fast[0], "every", fast[0].Per)
 	// Output: 120/1m0s every 1s
 }
+
+// GitHub reports one window, with its end in seconds since the Unix epoch.
+func ExampleNewDialect() {
+	github, err := ratelimit.NewDialect(ratelimit.LimitHeaders{
+		Per: time.Hour, Limit: "X-RateLimit-Limit", Remaining: "X-RateLimit-Remaining",
+		Reset: "X-RateLimit-Reset", ResetAs: ratelimit.ResetUnix,
+	})
+	if err != nil {
+		panic(err)
+	}
+	lim, err := ratelimit.New(ratelimit.Tiers{{Requests: 5000, Per: time.Hour}}, ratelimit.Options{Name: "github", Dialect: github})
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	p, err := lim.Acquire(ctx, ratelimit.Call{})
+	if err != nil {
+		panic(err)
+	}
+	p.Answered(time.Now(), http.StatusOK, http.Header{"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"120"}})
+	p.Release()
+	u, err := lim.Usage(ctx, "") // others spend from the same quota
+	fmt.Println(u.Tiers[0].Limit-u.Tiers[0].Used, "left", err)
+	// Output: 120 left <nil>
+}

@@ -35,7 +35,7 @@ type Options struct {
 	Name string
 	// Quota counts, with the same tiers; nil: in memory.
 	Quota Quota
-	// Dialect reads the partner's counts from an answer's headers; nil: none are read. See [PerWindowHeaders].
+	// Dialect reads the partner's counts from an answer's headers; nil: none are read. See [NewDialect], [IETFHeaders], [PerWindowHeaders].
 	Dialect Dialect
 	// State keeps what was spent across restarts of an in-memory limiter; nil: nothing is kept. It needs a Name. See the
 	// package comment for what it costs. Limiters of one Name must not be open on one store at the same time.

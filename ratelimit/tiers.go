@@ -282,6 +282,10 @@ func (t *tierCounts) report(s *spec, p *plan, now, busy, remaining int64, reset 
 	t.foreign = 0
 	t.foreign = max(0, t.free(s, p, now, busy, 0)-remaining)
 	t.foreignEnd = now + s.per
+	if s.method == byBucket { // it is spent until as much has been refilled
+		refill := math.Ceil(float64(t.foreign) / float64(t.bucket.Limit()) * float64(time.Second))
+		t.foreignEnd = max(t.foreignEnd, now+int64(min(refill, float64(maxPer))))
+	}
 	if !reset.IsZero() {
 		t.foreignEnd = min(t.foreignEnd, max(now, p.ns(reset)))
 	}
