@@ -36,8 +36,8 @@ func (s State) String() string {
 // ErrClaimLost says that a claim is no longer the caller's: its lease ended, or it was never made.
 var ErrClaimLost = errors.New("webhook: the claim is no longer ours")
 
-// ErrFull says that nothing can be forgotten to make room for another claim.
-var ErrFull = errors.New("webhook: too many deliveries are in progress")
+// ErrFull says that a memory is full of what may not be forgotten.
+var ErrFull = errors.New("webhook: the memory is full of what may not be forgotten")
 
 // Dedupe remembers deliveries by the Key of their [Event], so that one that comes twice is handed over once. Its methods may be called
 // from several goroutines, and processes where the store is shared. webhooktest.Dedupe tells whether an implementation keeps to
