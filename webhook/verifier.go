@@ -152,6 +152,7 @@ func NewVerifier(p Partner, secrets ...Secret) (*Verifier, error) {
 		var err error
 		if v.check, err = p.Scheme.prepare(); err != nil {
 			problems = append(problems, err)
+			v.check = nil // it can read no secrets
 		}
 	}
 	if v.check != nil {
