@@ -104,6 +104,7 @@ const (
 	sweepBatch       = 500
 	confirmBatch     = 50
 	maxConfirmations = 20
+	maxUnlisted      = 2 * confirmBatch // that are read back after a listing which is not whole
 	mediaGroup       = 32
 )
 

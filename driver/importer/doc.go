@@ -27,11 +27,15 @@
 //
 // A [Full] run lists everything. When its listing is whole (no cap reached, no drift noticed, no error, no rejected
 // record without an id), records that it did not show, and that nobody saw since it began, are marked as deleted,
-// after a read-back where the driver can read by id, and never more than [Config.MaxDeleteFraction] of them. An
-// [Incremental] run asks for what changed since the watermark, less [Config.Lookback]. The watermark is the newest
+// after a read-back where the driver can read by id, and never more than [Config.MaxDeleteFraction] of them. Where it
+// can, a few records that a listing did not show are asked for also when it was not whole, so that an account that is
+// never quiet loses its deleted records too. A record that was rejected is tried again when it changes, or by the
+// next full run.
+//
+// An [Incremental] run asks for what changed since the watermark, less [Config.Lookback]. The watermark is the newest
 // time of update that complete passes have seen, never later than the beginning of the pass, and it moves when a
 // pass completes. Records of a partner that gives no times of update are listed since the beginning of the last
-// pass. A record that was rejected is tried again when it changes, or by the next full run.
+// pass.
 //
 // Media are listed resource by resource, and each such list is authoritative for its resource. Media of a deleted
 // resource are deleted with it.

@@ -75,7 +75,7 @@ type KindResult struct {
 	// Counts of this run; Pass includes the runs before that worked on the same pass.
 	Counts, Pass Counts
 	// Complete says that everything that was asked for has been seen; Why says why not. An incomplete pass moves no
-	// watermark and deletes nothing.
+	// watermark, and deletes only what the partner was asked for by id and does not know.
 	Complete bool
 	Why      string
 	// Whole says that the pass listed everything there is, not changes only.

@@ -24,13 +24,16 @@ func (k *kindRun) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	confirm := k.confirmer()
+	// What the partner does not know by its id is gone, whatever the listing showed. A few can be asked for.
+	few := confirm != nil && n <= maxUnlisted
 	switch done := k.pass.Counts.Deleted; {
 	case n == 0:
 		return nil
-	case k.pass.Incomplete != "":
+	case k.pass.Incomplete != "" && !few:
 		k.result.Kept = fmt.Sprintf("%d records were not seen, but the listing is incomplete", n)
 		return nil
-	case k.pass.Nameless > 0:
+	case k.pass.Nameless > 0 && !few:
 		k.result.Kept = fmt.Sprintf("%d records were not seen, but %d rejected ones have no id", n, k.pass.Nameless)
 		return nil
 	case !k.mayDelete(n+done, k.pass.Live, k.pass.Counts.Items):
@@ -38,7 +41,6 @@ func (k *kindRun) sweep(ctx context.Context) error {
 			n, k.pass.Live)
 		return nil
 	}
-	confirm := k.confirmer()
 	size := sweepBatch
 	if confirm != nil || k.c.Kind == driver.KindResource { // whose media go with them
 		size = confirmBatch

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -285,6 +286,54 @@ func TestIncompleteListingsDeleteNothing(t *testing.T) {
 		k = only(t, run(t, cfg), driver.KindResource)
 		if k.Counts.Deleted != 2 || k.Kept != "" || !get(t, s, resources, "r0000020").DeletedAt.IsZero() {
 			t.Errorf("named: got %+v", k)
+		}
+	})
+}
+
+// readable is a custom driver that can read by id.
+type readable struct {
+	custom
+	by importertest.Getter
+}
+
+// ResourcesByID implements driver.ResourceGetter.
+func (r readable) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
+	return r.by.ResourcesByID(ctx, ids)
+}
+
+// A list that always moves is never whole. What it does not show is asked for by id, if it is little.
+func TestIncompleteListingAsksForAFew(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		a := account(400, 0, 0)
+		d := &importertest.Driver{Account: a, PageSize: 100}
+		s := importer.NewMemory()
+		cfg := config(d, s)
+		cfg.Kinds = []driver.Kind{driver.KindResource}
+		run(t, cfg)
+		hidden := map[string]bool{"r0000007": true} // it slipped from one page to the one before
+		cfg.Driver = readable{custom{func(q driver.Query) pagination.Pages[driver.Resource] {
+			return func(yield func(pagination.Page[driver.Resource], error) bool) {
+				for p, err := range d.Resources(t.Context(), q) {
+					p.Incomplete = "the partner's total changed"
+					p.Items = slices.DeleteFunc(p.Items, func(r driver.Resource) bool { return hidden[r.ID] })
+					if !yield(p, err) {
+						return
+					}
+				}
+			}
+		}}, importertest.Getter{Driver: d}}
+		a.Delete("r0000001", "r0000012")
+		k := only(t, run(t, cfg), driver.KindResource)
+		if k.Complete || k.Counts.Deleted != 2 || k.Drifted != 1 || k.Kept != "" || !get(t, s, resources, "r0000007").DeletedAt.IsZero() {
+			t.Errorf("got %+v", k)
+		}
+		for i := range 101 {
+			hidden[a.Resource(100 + i).ID] = true
+		}
+		a.Delete("r0000013")
+		k = only(t, run(t, cfg), driver.KindResource)
+		if k.Counts.Deleted != 0 || !strings.Contains(k.Kept, "incomplete") {
+			t.Errorf("with many hidden: got %+v", k)
 		}
 	})
 }
