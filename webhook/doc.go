@@ -21,7 +21,7 @@
 // # Schemes
 //
 // How a partner proves itself is data: [HMAC] for most, [Standard] for Standard Webhooks and Svix, [SignatureHeader], [FormHMAC],
-// [Digest], [Token], [Basic], [URLSecret], [Unsigned]; [Custom] for all else. A [Partner] adds what else there is to know: tolerance, where the
+// [Digest], [Token], [JWT], [Basic], [URLSecret], [Unsigned]; [Custom] for all else. A [Partner] adds what else there is to know: tolerance, where the
 // delivery's id is, how long the partner waits, what it wants to be answered, its handshake. [Guesty], [Airbnb], [BookingCom],
 // [Cloudbeds], [Stripe], [GitHub], [Shopify], [Slack] and [Twilio] are ready.
 //
@@ -32,6 +32,12 @@
 // A body is only as good as its proof. [Event.Trust] says which it was: [Signed]; [Authenticated], where a credential came along;
 // or [Hint], where a partner signs nothing. A hint says that something may have happened: fetch the record with your own
 // credentials, and believe that.
+//
+// # Afterwards
+//
+// What the sink stored is worked off by a [Router] in a worker: it has an event translated into the kit's words ([ResourceChanged] and
+// so on), hints confirmed, late ones dropped ([Order]), and gives each to the route of its kind, or to the default. What fails for good
+// goes to [Failures], and comes back by integration and time with [Replay].
 //
 // # Changing a secret
 //

@@ -180,7 +180,8 @@ func Airbnb() Partner {
 
 // BookingCom is the Connectivity Notification Service. It signs nothing: it sends, as bearer, the token that your
 // authentication endpoint gave it; each token that is still valid is a secret here. Notifications are hints in the partner's words,
-// too: the record is had from the API that owns it. For early adopters change the Scheme to [Basic].
+// too: the record is had from the API that owns it. If what it gives out are JWTs, change the Scheme
+// to [JWT]; for early adopters, to [Basic].
 func BookingCom() Partner {
 	return Partner{
 		Name: "bookingcom", Scheme: Token{}, Types: jsonOnly,

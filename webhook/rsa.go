@@ -70,23 +70,16 @@ func (c *rsaCheck) keyless() bool { return false }
 const leastRSA = 2048
 
 func (c *rsaCheck) key(k *key, value string) error {
-	pair, err := parsePEM(value)
-	if err != nil {
+	var err error
+	if k.pair, err = parsePEM(value); err != nil {
 		return err
 	}
-	switch key := pair.(type) {
-	case *rsa.PublicKey:
-		if key.N.BitLen() < leastRSA {
-			return errors.New("its value is an RSA key of less than 2048 bits")
-		}
-	case *rsa.PrivateKey:
-		if key.N.BitLen() < leastRSA {
-			return errors.New("its value is an RSA key of less than 2048 bits")
-		}
-	default:
+	switch public, ok := publicKey(k.pair).(*rsa.PublicKey); {
+	case !ok:
 		return errors.New("its value is no RSA key")
+	case public.N.BitLen() < leastRSA:
+		return errors.New("its value is an RSA key of less than 2048 bits")
 	}
-	k.pair = pair
 	return nil
 }
 
@@ -208,10 +201,7 @@ func (c *rsaCheck) check(m *Message, keys []*key) (claim, error) {
 	}
 	sum := sha256.Sum256(signed)
 	for _, k := range keys {
-		public, ok := k.pair.(*rsa.PublicKey)
-		if private, is := k.pair.(*rsa.PrivateKey); is {
-			public, ok = &private.PublicKey, true
-		}
+		public, ok := publicKey(k.pair).(*rsa.PublicKey)
 		if ok && rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], sig) == nil {
 			return claim{key: k, trust: Signed, at: at}, nil
 		}

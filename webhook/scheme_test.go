@@ -1,7 +1,9 @@
 package webhook_test
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -40,6 +42,23 @@ var rsaPair = sync.OnceValue(func() pair {
 	return pair{p, pemOf("PUBLIC KEY", public, err)}
 })
 
+var curves sync.Map // of pairs, by name
+
+func curvePair(name string) pair {
+	if p, ok := curves.Load(name); ok {
+		return p.(pair)
+	}
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	private, err := x509.MarshalECPrivateKey(k)
+	p := pemOf("EC PRIVATE KEY", private, err)
+	public, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
+	got, _ := curves.LoadOrStore(name, pair{p, pemOf("PUBLIC KEY", public, err)})
+	return got.(pair)
+}
+
 func edPair() pair {
 	seed := []byte("0123456789abcdef0123456789abcdef")
 	k := ed25519.NewKeyFromSeed(seed)
@@ -77,6 +96,8 @@ func subjects() []subject {
 		{"digest", hook(webhook.Digest{Header: "X-Digest", Prefix: "sha256:"}), text(token), token + "1", webhook.Signed, false},
 		{"bearer", hook(webhook.Token{}), text(token), token + "1", webhook.Authenticated, false},
 		{"api key", hook(webhook.Token{Header: "x-api-key"}), text(token), token + "1", webhook.Authenticated, false},
+		{"jwt rsa", hook(webhook.JWT{Issuer: "https://id.example.com", Audience: "hooks"}), rsaPair(), airbnbKey, webhook.Authenticated, false},
+		{"jwt ecdsa", hook(webhook.JWT{Issuer: "https://id.example.com", Audience: "hooks", Header: "X-Token"}), curvePair("a"), curvePair("b").verify, webhook.Authenticated, false},
 		{"basic", hook(webhook.Basic{}), text("hooks:" + token), "hooks:" + token + "1", webhook.Authenticated, false},
 		{"url path", hook(webhook.URLSecret{}), text(token), token + "1", webhook.Hint, false},
 		{"url query", hook(webhook.URLSecret{Param: "key"}), text(token), token + "1", webhook.Hint, false},
@@ -151,7 +172,8 @@ func TestSchemes(t *testing.T) {
 				ok    bool
 			}{{5 * time.Minute, true}, {5*time.Minute + time.Second, false}, {-5 * time.Minute, true}, {-5*time.Minute - time.Second, false}} {
 				_, err := v.Verify(m, signedAt.Add(c.after))
-				if ok := err == nil; ok != (c.ok || !s.timed) {
+				timed := s.timed || strings.HasPrefix(s.name, "jwt") && c.after < 0 // which are issued, and valid for an hour
+				if ok := err == nil; ok != (c.ok || !timed) {
 					t.Errorf("%v after it was signed: got %v", c.after, err)
 				}
 				if err != nil && !errors.Is(err, webhook.ErrTimestamp) {

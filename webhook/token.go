@@ -71,15 +71,23 @@ func (c *tokenCheck) key(k *key, value string) error {
 	return nil
 }
 
-func (c *tokenCheck) check(m *Message, keys []*key) (claim, error) {
+// text returns the token that m bears.
+func (c *tokenCheck) text(m *Message) (string, error) {
 	raw, err := need(m.Header, c.Header)
+	if err == nil && (len(raw) < len(c.Prefix) || !strings.EqualFold(raw[:len(c.Prefix)], c.Prefix)) {
+		err = fmt.Errorf("%w: header %s does not start as it should", ErrMissing, c.Header)
+	}
+	if err != nil {
+		return "", err
+	}
+	return raw[len(c.Prefix):], nil
+}
+
+func (c *tokenCheck) check(m *Message, keys []*key) (claim, error) {
+	raw, err := c.text(m)
 	if err != nil {
 		return claim{}, err
 	}
-	if len(raw) < len(c.Prefix) || !strings.EqualFold(raw[:len(c.Prefix)], c.Prefix) {
-		return claim{}, fmt.Errorf("%w: header %s does not start as it should", ErrMissing, c.Header)
-	}
-	raw = raw[len(c.Prefix):]
 	for _, k := range keys {
 		if same(raw, k.raw) {
 			return claim{key: k, trust: Authenticated}, nil

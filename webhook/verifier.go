@@ -39,6 +39,8 @@ type claim struct {
 	trust Trust
 	id    string    // of the delivery, if it is covered
 	at    time.Time // when it was signed, if that is covered
+
+	from, until time.Time // between which a token is valid, if it says so
 }
 
 // Trust is how far an event's content may be believed.
@@ -219,6 +221,13 @@ func (v *Verifier) Verify(m *Message, now time.Time) (Proof, error) {
 		case age < -tolerance:
 			return Proof{}, fmt.Errorf("%s: %w: it is %v in the future", v.partner.Name, ErrTimestamp, -age.Round(time.Second))
 		}
+	}
+	leeway := max(v.partner.tolerance(), 0)
+	switch {
+	case !c.until.IsZero() && now.After(c.until.Add(leeway)):
+		return Proof{}, fmt.Errorf("%s: %w: it has ended", v.partner.Name, ErrTimestamp)
+	case !c.from.IsZero() && now.Before(c.from.Add(-leeway)):
+		return Proof{}, fmt.Errorf("%s: %w: it has not begun", v.partner.Name, ErrTimestamp)
 	}
 	p := Proof{Trust: c.trust, Delivery: c.id, At: c.at}
 	if c.key != nil {
