@@ -13,13 +13,14 @@ import (
 var (
 	errParked = errors.New("parked")
 	errGone   = ErrClosed
+	errFull   = ErrTooManyWaiting
 )
 
 // Acquire waits until the call is admitted by every tier. It returns an error, a *retry.Error of class RateLimit that was
 // never sent and says in At when to come back, as soon as it is known that the wait would be longer than ctx's deadline, retry.WithMaxWait or
 // [Options.MaxWait] allow. When ctx ends while it waits, the error is of class Canceled and wraps context.Cause(ctx).
-// A cost above a tier's limit is refused with class Client. Callers are admitted in the order of their priority and then of
-// their coming; what a wait was for is added to the [retry.Attempt] in ctx, if there is one.
+// A cost above a tier's limit is refused with class Client. Callers are admitted in the order of their priority, then in turn by
+// tenant, and then of their coming; what a wait was for is added to the [retry.Attempt] in ctx, if there is one.
 //
 // The caller must end the permit with Release, and say what it learned with Answered or Lost before.
 func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
@@ -29,6 +30,9 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 	}
 	if cost < 1 || cost > l.plan.maxCost {
 		return Permit{}, l.plan.checkCost(cost)
+	}
+	if c.Weight < 0 || c.Weight > maxWeight {
+		return Permit{}, clientError("weight is %d, want 0 to %d", c.Weight, maxWeight)
 	}
 	if ctx.Err() != nil {
 		return Permit{}, l.canceled(ctx, "", retry.Waits{})
@@ -45,12 +49,12 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			continue
 		}
 		if l.quota != nil || k.first != nil || k.left < cost {
-			return l.wait(ctx, k, c.Priority, cost)
+			return l.wait(ctx, k, c, cost)
 		}
 		k.drain()
 		v, slot, gen := k.take(cost, 0, now)
 		if !v.ok {
-			return l.wait(ctx, k, c.Priority, cost)
+			return l.wait(ctx, k, c, cost)
 		}
 		if l.lease > 0 && k.spend(cost, l.lease, now) {
 			k.mu.Unlock()
@@ -89,9 +93,19 @@ func (w *waited) longest() string {
 }
 
 // wait takes a place in line and waits. It is entered with k locked and unlocks it.
-func (l *Limiter) wait(ctx context.Context, k *key, p Priority, cost int64) (Permit, error) {
+func (l *Limiter) wait(ctx context.Context, k *key, c Call, cost int64) (Permit, error) {
 	now := l.now()
-	w := &waiter{cost: cost, priority: p, limit: math.MaxInt64, wake: make(chan struct{}, 1)}
+	w := &waiter{cost: cost, limit: math.MaxInt64, wake: make(chan struct{}, 1)}
+	if l.o.MaxWaiting > 0 && k.count >= l.o.MaxWaiting {
+		at := l.room(k, c, cost, now)
+		last := k.newest(c.Priority)
+		if last == nil {
+			k.mu.Unlock()
+			w.out, w.at = errFull, at
+			return l.refused(ctx, k, w, &waited{since: now})
+		}
+		k.expel(last, errFull, at)
+	}
 	patience, ok := retry.MaxWait(ctx)
 	if !ok && l.o.MaxWait != 0 {
 		patience, ok = max(0, l.o.MaxWait), true
@@ -104,7 +118,7 @@ func (l *Limiter) wait(ctx context.Context, k *key, p Priority, cost int64) (Per
 	if d, ok := ctx.Deadline(); ok {
 		w.limit = min(w.limit, l.plan.ns(d)-1) // admitted at the deadline is too late
 	}
-	k.push(w)
+	k.push(w, c)
 	track := waited{since: now}
 	var timer *time.Timer
 	for {
@@ -130,7 +144,7 @@ func (l *Limiter) wait(ctx context.Context, k *key, p Priority, cost int64) (Per
 		}
 		now = l.now()
 		if err != nil || v.ok {
-			k.remove(w)
+			k.remove(w, v.ok)
 			save := v.ok && l.lease > 0 && k.spend(cost, l.lease, now)
 			k.mu.Unlock()
 			if save {
@@ -142,7 +156,7 @@ func (l *Limiter) wait(ctx context.Context, k *key, p Priority, cost int64) (Per
 		}
 		track.until(now, tier)
 		if at := max(v.at, now); at > w.limit || now >= timed {
-			k.remove(w)
+			k.remove(w, false)
 			k.mu.Unlock()
 			if v.open {
 				at = max(at, now+int64(soon))
@@ -172,7 +186,7 @@ func (l *Limiter) wait(ctx context.Context, k *key, p Priority, cost int64) (Per
 		case <-ctx.Done():
 			k.mu.Lock()
 			if w.out == nil {
-				k.remove(w)
+				k.remove(w, false)
 			}
 			k.mu.Unlock()
 			now = l.now()
@@ -184,6 +198,16 @@ func (l *Limiter) wait(ctx context.Context, k *key, p Priority, cost int64) (Per
 		k.mu.Lock()
 		now = l.now()
 	}
+}
+
+// room is about when a call would be admitted that comes last; k is locked.
+func (l *Limiter) room(k *key, c Call, cost, now int64) int64 {
+	at := now + int64(soon)
+	if l.quota == nil && k.loaded {
+		k.drain()
+		at = max(at, k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), now).at)
+	}
+	return at
 }
 
 // try asks for what w wants; k is locked, but not all the time. An error is final.
@@ -258,15 +282,18 @@ func (l *Limiter) refused(ctx context.Context, k *key, w *waiter, track *waited)
 		l.done(ctx, k, track, err)
 		return Permit{}, err
 	}
-	tier := track.tier
-	if w.out != nil {
-		tier = "parked"
+	cause := &limited{name: l.o.Name, tier: track.tier, why: "has no room in time"}
+	switch {
+	case errors.Is(w.out, errFull):
+		cause.tier, cause.why, cause.err = "queue", "is full: "+errFull.Error(), errFull
+	case w.out != nil:
+		cause.tier = "parked"
 	}
-	track.tier = tier
+	track.tier = cause.tier
 	err := &retry.Error{
 		Verdict: retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, At: l.plan.time(w.at), Sent: retry.Never},
 		Waits:   track.sum,
-		Err:     &limited{name: l.o.Name, tier: tier, why: "has no room in time"},
+		Err:     cause,
 	}
 	l.done(ctx, k, track, err)
 	return Permit{}, err

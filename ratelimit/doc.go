@@ -8,8 +8,8 @@
 //	hc.Transport = lim.Wrap(hc.Transport)
 //
 // Every tier admits a call or none spends anything. A [Limiter] counts for each [Call.Key] on its own; use one key for each
-// account, property or credential whose quota is its own, by [WithCall]. A call that cannot be admitted waits in line, by priority
-// and then in order; one that would wait for longer than its context, retry.WithMaxWait or [Options.MaxWait] allow is refused at
+// account, property or credential whose quota is its own, by [WithCall]. A call that cannot be admitted waits in line, by priority,
+// by turns and then in order; one that would wait for longer than its context, retry.WithMaxWait or [Options.MaxWait] allow is refused at
 // once with a [*retry.Error] of class RateLimit that says in At when to come back.
 //
 // # Which kind of tier
@@ -53,6 +53,13 @@
 //   - Nothing but Retry-After: none is needed.
 //
 // What a partner writes that makes no sense is taken as absent.
+//
+// # Who waits
+//
+// Callers of a key are admitted by [Priority]; those of one priority in turn by [Call.Tenant], in proportion to [Call.Weight] and by what their
+// calls cost; those of one tenant as they came. So an integration that has a thousand calls waiting delays another's only call by one, and
+// nobody waits for ever behind the same priority. A lower priority waits while a higher one has anything in line. Only the caller whose turn
+// it is wakes up when a window opens. [Options.MaxWaiting] bounds the line; what is too much is refused with [ErrTooManyWaiting].
 //
 // # Restarts
 //

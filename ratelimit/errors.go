@@ -11,11 +11,18 @@ import (
 // ErrClosed is wrapped by the refusals of a [Limiter] that is closed.
 var ErrClosed = errors.New("limiter is closed")
 
+// ErrTooManyWaiting is wrapped by the refusal, of class RateLimit, of a call that would have waited behind [Options.MaxWaiting] others,
+// or whose place in line was given to a more urgent one.
+var ErrTooManyWaiting = errors.New("too many calls are waiting")
+
 // limited is the cause of a refusal. Refusals can come in storms: the text is made when somebody reads it.
 type limited struct {
 	name, tier string
 	why        string
+	err        error // what it is an instance of; nil: of nothing
 }
+
+func (e *limited) Unwrap() error { return e.err }
 
 func (e *limited) Error() string {
 	s := "ratelimit"

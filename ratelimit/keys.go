@@ -35,7 +35,7 @@ type key struct {
 	busy        bool
 	retryAt     int64 // after a save that failed
 
-	first, end *waiter // in line, by priority
+	line
 }
 
 // drain takes the permit that was released off the counts; k is locked.
@@ -133,53 +133,15 @@ func (l *Limiter) reclaim(now int64, most int) {
 	}
 }
 
-// waiter is a caller in line.
-type waiter struct {
-	next, prev *waiter
-	cost       int64
-	priority   Priority
-	limit      int64         // when it must have been admitted; math.MaxInt64 for no limit
-	wake       chan struct{} // holds one
-	open       bool          // waits for a request in flight
-	out        error         // set when it was taken out of line: refused
-	at         int64         // of such a refusal
-}
-
-func (k *key) push(w *waiter) {
-	after := k.end
-	for after != nil && after.priority < w.priority {
-		after = after.prev
-	}
-	w.prev = after
-	if after == nil {
-		w.next, k.first = k.first, w
-	} else {
-		w.next, after.next = after.next, w
-	}
-	if w.next == nil {
-		k.end = w
-	} else {
-		w.next.prev = w
-	}
+// push puts w in line, and remove takes it out; admitted says that it had its turn.
+func (k *key) push(w *waiter, c Call) {
+	k.line.push(w, c.Priority, c.Tenant, c.Weight)
 	k.waiting.Add(1)
 }
 
-// remove takes w out of line and tells whoever comes first then.
-func (k *key) remove(w *waiter) {
-	head := k.first == w
-	if w.prev == nil {
-		k.first = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		k.end = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.next, w.prev = nil, nil
+func (k *key) remove(w *waiter, admitted bool) {
 	k.waiting.Add(-1)
-	if head {
+	if k.line.remove(w, admitted) {
 		k.signal()
 	}
 }
@@ -191,38 +153,18 @@ func (k *key) signal() {
 	}
 }
 
-func (w *waiter) poke() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// ahead is the cost of those in line before a newcomer.
-func (k *key) ahead(p Priority) (cost int64) {
-	for w := k.first; w != nil && w.priority >= p; w = w.next {
-		cost += w.cost
-	}
-	return cost
-}
-
-// before is the cost of those in line before w.
-func (k *key) before(w *waiter) (cost int64) {
-	for w = w.prev; w != nil; w = w.prev {
-		cost += w.cost
-	}
-	return cost
-}
-
 // evict refuses those in line that cannot wait until then.
 func (k *key) evict(until int64) {
-	for w := k.first; w != nil; {
-		next := w.next
+	k.each(func(w *waiter) {
 		if w.limit < until {
-			w.out, w.at = errParked, until
-			k.remove(w)
-			w.poke()
+			k.expel(w, errParked, until)
 		}
-		w = next
-	}
+	})
+}
+
+// expel takes w out of line, and has it refused.
+func (k *key) expel(w *waiter, why error, at int64) {
+	w.out, w.at = why, at
+	k.remove(w, false)
+	w.poke()
 }

@@ -45,6 +45,10 @@ type Options struct {
 	// MaxWait is the longest wait a call is held for; a longer one is refused at once. 0: bounded by the context
 	// alone; negative: never wait. retry.WithMaxWait takes precedence.
 	MaxWait time.Duration
+	// MaxWaiting bounds how many callers wait for one key; 0: no bound. When so many wait, a newcomer is refused at once with
+	// an error that wraps [ErrTooManyWaiting], unless callers of a lower priority wait: then the one of them that came last is.
+	// Those who are asking a Quota count as waiting.
+	MaxWaiting int
 	// LostGrace is how long after it was given up a request without an answer may still arrive. 0 means 1 s.
 	LostGrace time.Duration
 	// MaxKeys bounds the number of keys held; 0 means 100,000. Idle keys are reclaimed; when none is, a call for a
@@ -99,6 +103,7 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 	bad(o.ColdStart <= Probe, "ColdStart is %d, want Fresh, SitOut or Probe", o.ColdStart)
 	bad(o.ColdStart != Probe || o.Dialect != nil, "ColdStart is Probe, but without a Dialect nothing can be learnt")
 	bad(o.LostGrace >= 0 && o.LostGrace <= maxPer, "LostGrace is %v, want 0 to %v", o.LostGrace, maxPer)
+	bad(o.MaxWaiting >= 0, "MaxWaiting is %d, want 0 or more", o.MaxWaiting)
 	bad(o.MaxKeys >= 0, "MaxKeys is %d, want 0 or more", o.MaxKeys)
 	bad(o.State == nil || o.Name != "", "State needs a Name to keep what was spent under")
 	if o.Quota != nil {
@@ -149,7 +154,15 @@ type Call struct {
 	// Cost is how many requests it counts for; 0 means 1.
 	Cost     int64
 	Priority Priority
+	// Tenant names who of those that share the key's quota makes the call: an integration, a customer. While calls of
+	// one priority wait, tenants are admitted in turn, each by its weight and the cost of its calls: whoever has a thousand calls waiting
+	// delays another's only call by one. "" is a tenant like any other.
+	Tenant string
+	// Weight is the tenant's share in proportion to others'; 0 means 1, the most is 1,000,000. The one given last holds.
+	Weight int
 }
+
+const maxWeight = 1_000_000
 
 type callKey struct{}
 
@@ -185,7 +198,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 		ahead := int64(0)
 		if k != nil {
 			k.mu.Lock()
-			ahead = k.ahead(c.Priority)
+			ahead = k.position(c.Priority, c.Tenant, c.Weight, cost)
 			k.mu.Unlock()
 		}
 		now := time.Now()
@@ -208,7 +221,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 	}
 	k.drain()
 	now := l.now()
-	v := k.ask(cost, k.ahead(c.Priority), now)
+	v := k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), now)
 	switch {
 	case v.ok || v.over:
 		return time.Time{}

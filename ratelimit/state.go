@@ -332,11 +332,7 @@ func (l *Limiter) Close(ctx context.Context) error {
 	for _, k := range keys {
 		k.mu.Lock()
 		k.gone = true
-		for w := k.first; w != nil; w = k.first {
-			w.out = errGone
-			k.remove(w)
-			w.poke()
-		}
+		k.each(func(w *waiter) { k.expel(w, errGone, 0) })
 		var data []byte
 		if l.o.State != nil && k.loaded {
 			data = k.snapshot(l, 0, true)

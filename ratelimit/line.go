@@ -1,0 +1,289 @@
+package ratelimit
+
+import (
+	"container/heap"
+	"math"
+)
+
+// line is who waits for a key: by priority; within a priority by turns of the tenants, start-time fair queueing by cost and
+// weight; and within a tenant in the order of coming. Coming, leaving and asking who is next take time that
+// grows with the logarithm of the tenants that wait, and not with the callers.
+type line struct {
+	first   *waiter  // whose turn it is
+	classes []*class // of those priorities that somebody waits with, most urgent first
+	cost    int64    // of all
+	count   int
+}
+
+// class is who waits with one priority.
+type class struct {
+	priority Priority
+	cost     int64
+	oldest   *waiter
+	newest   *waiter
+
+	flows  map[string]*flow // by tenant
+	turns  flowHeap         // those that wait, whose turn it is first
+	weight float64          // of those that wait
+	// clock is the virtual time: what a tenant of weight 1 would have got by now, had it waited all along.
+	clock   float64
+	arrived uint64
+}
+
+// flow is who waits for one tenant. It outlives the last waiter until its share is used up, or who comes back at once would
+// have a turn again.
+type flow struct {
+	tenant      string
+	weight      float64
+	start       float64 // when its next turn is, on the class's clock
+	seq         uint64  // orders equal starts
+	at          int     // index in turns; -1 when nobody waits
+	cost        int64
+	first, last *waiter
+}
+
+// waiter is a caller in line.
+type waiter struct {
+	next, prev   *waiter // in its class, by coming
+	after, ahead *waiter // in its flow
+	class        *class
+	flow         *flow
+	cost         int64
+	limit        int64         // when it must have been admitted; math.MaxInt64 for no limit
+	wake         chan struct{} // holds one
+	open         bool          // waits for a request in flight
+	out          error         // set when it was taken out of line: refused
+	at           int64         // of such a refusal
+}
+
+func (w *waiter) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// class returns the waiters of a priority, nil if there are none, and the index where they are or would be.
+func (q *line) class(p Priority) (*class, int) {
+	for i, c := range q.classes {
+		if c.priority <= p {
+			if c.priority == p {
+				return c, i
+			}
+			return nil, i
+		}
+	}
+	return nil, len(q.classes)
+}
+
+// push puts w at the end of its tenant's part of the line.
+func (q *line) push(w *waiter, p Priority, tenant string, weight int) {
+	c, i := q.class(p)
+	if c == nil {
+		c = &class{priority: p, flows: make(map[string]*flow)}
+		q.classes = append(q.classes, nil)
+		copy(q.classes[i+1:], q.classes[i:])
+		q.classes[i] = c
+	}
+	f := c.flows[tenant]
+	if f == nil {
+		f = &flow{tenant: tenant, at: -1}
+		c.flows[tenant] = f
+	}
+	if f.at >= 0 {
+		c.weight -= f.weight
+	}
+	f.weight = float64(max(1, weight))
+	c.weight += f.weight
+	w.class, w.flow = c, f
+	if w.prev = c.newest; w.prev == nil {
+		c.oldest = w
+	} else {
+		w.prev.next = w
+	}
+	c.newest = w
+	if w.ahead = f.last; w.ahead == nil {
+		f.first = w
+	} else {
+		w.ahead.after = w
+	}
+	f.last = w
+	for _, sum := range []*int64{&q.cost, &c.cost, &f.cost} {
+		*sum += w.cost
+	}
+	q.count++
+	if f.at < 0 {
+		f.start = max(f.start, c.clock)
+		c.arrived++
+		f.seq = c.arrived
+		heap.Push(&c.turns, f)
+	}
+	q.head()
+}
+
+// remove takes w out of line, admitted or not, and reports whether it is somebody else's turn now.
+func (q *line) remove(w *waiter, admitted bool) bool {
+	c, f := w.class, w.flow
+	if admitted {
+		c.clock = max(c.clock+float64(w.cost)/c.weight, f.start)
+		f.start += float64(w.cost) / f.weight
+		c.arrived++
+		f.seq = c.arrived
+	}
+	*link(w.prev, &c.oldest, func(o *waiter) **waiter { return &o.next }) = w.next
+	*link(w.next, &c.newest, func(o *waiter) **waiter { return &o.prev }) = w.prev
+	*link(w.ahead, &f.first, func(o *waiter) **waiter { return &o.after }) = w.after
+	*link(w.after, &f.last, func(o *waiter) **waiter { return &o.ahead }) = w.ahead
+	w.next, w.prev, w.after, w.ahead = nil, nil, nil, nil
+	for _, sum := range []*int64{&q.cost, &c.cost, &f.cost} {
+		*sum -= w.cost
+	}
+	q.count--
+	switch {
+	case f.first != nil:
+		heap.Fix(&c.turns, f.at)
+	default:
+		heap.Remove(&c.turns, f.at)
+		c.weight -= f.weight
+		c.forget(f)
+	}
+	if len(c.turns) == 0 {
+		_, i := q.class(c.priority)
+		q.classes = append(q.classes[:i], q.classes[i+1:]...)
+	}
+	before := q.first
+	q.head()
+	return q.first != before
+}
+
+// link is where a neighbour holds its link, or the end of the list does.
+func link(neighbour *waiter, end **waiter, of func(*waiter) **waiter) **waiter {
+	if neighbour == nil {
+		return end
+	}
+	return of(neighbour)
+}
+
+// forget drops a tenant for whom nobody waits, if it makes no difference, and one or two others that were kept.
+func (c *class) forget(f *flow) {
+	if f.start <= c.clock {
+		delete(c.flows, f.tenant)
+	}
+	looks := 2
+	for name, other := range c.flows {
+		if other.at < 0 && other.start <= c.clock {
+			delete(c.flows, name)
+		}
+		if looks--; looks == 0 {
+			return
+		}
+	}
+}
+
+// head settles whose turn it is.
+func (q *line) head() {
+	q.first = nil
+	if len(q.classes) > 0 {
+		q.first = q.classes[0].turns[0].first
+	}
+}
+
+// before is about the cost of those who will have their turn before w.
+func (q *line) before(w *waiter) int64 {
+	if w == q.first {
+		return 0
+	}
+	return q.urgent(w.class.priority) + w.class.upto(w.flow, w.cost, w.class.cost-w.cost, w.flow.cost-w.cost)
+}
+
+// position is about the cost of those who would have their turn before a newcomer.
+func (q *line) position(p Priority, tenant string, weight int, cost int64) int64 {
+	sum := q.urgent(p)
+	c, _ := q.class(p)
+	if c == nil {
+		return sum
+	}
+	f := c.flows[tenant]
+	if f == nil {
+		f = &flow{weight: float64(max(1, weight)), at: -1}
+	}
+	return sum + c.upto(f, cost, c.cost, f.cost)
+}
+
+// urgent is the cost of those with a higher priority.
+func (q *line) urgent(p Priority) (sum int64) {
+	for _, c := range q.classes {
+		if c.priority <= p {
+			break
+		}
+		sum += c.cost
+	}
+	return sum
+}
+
+// upto is about how much of what waits in the class comes before a call of the flow that has own before it in its flow: while
+// the flow gets that and the call, each other gets as much by its weight, if it waits for so much.
+func (c *class) upto(f *flow, cost, waits, own int64) int64 {
+	others := c.weight
+	if f.at >= 0 {
+		others -= f.weight
+	}
+	turns := math.Ceil(float64(own+cost) * others / f.weight)
+	return min(waits, own+int64(min(turns, maxRequests)))
+}
+
+// each calls f for everyone in line, who may be removed by it.
+func (q *line) each(f func(w *waiter)) {
+	var all []*waiter
+	for _, c := range q.classes {
+		for w := c.oldest; w != nil; w = w.next {
+			all = append(all, w)
+		}
+	}
+	for _, w := range all {
+		f(w)
+	}
+}
+
+// newest is the caller that came last of those with the lowest priority, if that is below p.
+func (q *line) newest(p Priority) *waiter {
+	if n := len(q.classes); n > 0 && q.classes[n-1].priority < p {
+		return q.classes[n-1].newest
+	}
+	return nil
+}
+
+// flowHeap is a heap of flows, whose turn it is first.
+type flowHeap []*flow
+
+func (h flowHeap) Len() int { return len(h) }
+func (h flowHeap) Less(i, j int) bool {
+	if h[i].start != h[j].start {
+		return h[i].start < h[j].start
+	}
+	return h[i].seq < h[j].seq
+}
+func (h flowHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+// Push implements heap.Interface.
+func (h *flowHeap) Push(x any) {
+	f, ok := x.(*flow)
+	if !ok {
+		return
+	}
+	f.at = len(*h)
+	*h = append(*h, f)
+}
+
+// Pop implements heap.Interface.
+func (h *flowHeap) Pop() any {
+	n := len(*h) - 1
+	f := (*h)[n]
+	(*h)[n] = nil
+	*h = (*h)[:n]
+	f.at = -1
+	return f
+}
