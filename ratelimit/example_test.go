@@ -93,3 +93,16 @@ func ExampleNewDialect() {
 	fmt.Println(u.Tiers[0].Limit-u.Tiers[0].Used, "left", err)
 	// Output: 120 left <nil>
 }
+
+// Two integrations share an account's quota: while calls wait, "sync" gets three turns for each of "report".
+func ExampleWithCall() {
+	sync := ratelimit.WithCall(context.Background(), ratelimit.Call{Key: "account-1", Tenant: "sync", Weight: 3})
+	report := ratelimit.WithCall(context.Background(), ratelimit.Call{Key: "account-1", Tenant: "report"})
+	for _, ctx := range []context.Context{sync, report} {
+		c := ratelimit.CallFrom(ctx)
+		fmt.Println(c.Key, c.Tenant, c.Weight)
+	}
+	// Output:
+	// account-1 sync 3
+	// account-1 report 0
+}
