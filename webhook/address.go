@@ -9,8 +9,8 @@ import (
 // AddressList says from where requests may come: a fence around a scheme, and none itself. The nil list lets all pass.
 type AddressList struct {
 	From []netip.Prefix // senders
-	// Proxies are those of ours between the sender and us, whose word is taken for who sent them a request. Without them
-	// headers count for nothing.
+	// Proxies are those of ours between the sender and us, whose word is taken for who sent them a request. Without
+	// them headers count for nothing.
 	Proxies []netip.Prefix
 	Header  string // in which proxies add the address they were called from, comma separated; "": X-Forwarded-For
 }
@@ -24,8 +24,8 @@ func contains(list []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// Sender returns the address m comes from: that of the peer, or, if it is one of the Proxies, the last one in the header
-// that is none. What stands before that was written by the sender. Zero if it cannot be told.
+// Sender returns the address m comes from: that of the peer, or, if it is one of the Proxies, the last one in the
+// header that is none. What stands before that was written by the sender. Zero if it cannot be told.
 func (l *AddressList) Sender(m *Message) netip.Addr {
 	a := m.Peer.Unmap()
 	if l == nil || !contains(l.Proxies, a) {

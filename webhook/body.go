@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// body reads the body, no longer than the patience and no larger than MaxBody, and undoes its compression, likewise. The
-// outcome is "" if all is well.
+// body reads the body, no longer than the patience and no larger than MaxBody, and undoes its compression, likewise.
+// The outcome is "" if all is well.
 func (q *request) body() ([]byte, Outcome, error) {
 	limit := q.h.c.MaxBody
 	if q.r.ContentLength > limit {

@@ -20,7 +20,8 @@ const (
 )
 
 var fieldNames = map[string]field{
-	"body": fieldBody, "time": fieldTime, "id": fieldID, "method": fieldMethod, "host": fieldHost, "path": fieldPath, "url": fieldURL,
+	"body": fieldBody, "time": fieldTime, "id": fieldID, "method": fieldMethod,
+	"host": fieldHost, "path": fieldPath, "url": fieldURL,
 }
 
 // part is a value of the content and the text after it.

@@ -39,23 +39,25 @@ var ErrClaimLost = errors.New("webhook: the claim is no longer ours")
 // ErrFull says that a memory is full of what may not be forgotten.
 var ErrFull = errors.New("webhook: the memory is full of what may not be forgotten")
 
-// Dedupe remembers deliveries by the Key of their [Event], so that one that comes twice is handed over once. Its methods may be called
-// from several goroutines, and processes where the store is shared. webhooktest.Dedupe tells whether an implementation keeps to
-// this. One that shares a database with the [Sink] may be written to by both.
+// Dedupe remembers deliveries by the Key of their [Event], so that one that comes twice is handed over once. Its
+// methods may be called from several goroutines, and processes where the store is shared. webhooktest.Dedupe tells
+// whether an implementation keeps to this. One that shares a database with the [Sink] may be written to by both.
 type Dedupe interface {
-	// Claim makes the key the caller's for the lease, unless it is somebody else's or done. Of callers that claim it at the
-	// same time one gets it. The token is unlike that of any claim before; it is "" unless the state is Claimed. A claim whose
-	// lease is over is as good as released.
+	// Claim makes the key the caller's for the lease, unless it is somebody else's or done. Of callers that claim it
+	// at the same time one gets it. The token is unlike that of any claim before; it is "" unless the state is
+	// Claimed. A claim whose lease is over is as good as released.
 	Claim(ctx context.Context, key string, lease time.Duration) (token string, s State, err error)
-	// Done says that the delivery was kept, which is remembered for keep. ErrClaimLost if the claim is another's, or was done
-	// by another; if nobody has it, it is done.
+	// Done says that the delivery was kept, which is remembered for keep. ErrClaimLost if the claim is another's, or
+	// was done by another; if nobody has it, it is done.
 	Done(ctx context.Context, key, token string, keep time.Duration) error
-	// Release gives the claim up, so that the next one gets it. ErrClaimLost if it is not the caller's; nothing is changed then.
+	// Release gives the claim up, so that the next one gets it. ErrClaimLost if it is not the caller's; nothing is
+	// changed then.
 	Release(ctx context.Context, key, token string) error
 }
 
-// Memory is a [Dedupe] of this process, bounded in size. When it is full it forgets what has been done for longest, which
-// a unique key in the [Sink] makes harmless. The zero Memory is ready, and holds 100 000 keys, of about 300 bytes each.
+// Memory is a [Dedupe] of this process, bounded in size. When it is full it forgets what has been done for longest,
+// which a unique key in the [Sink] makes harmless. The zero Memory is ready, and holds 100 000 keys, of about 300
+// bytes each.
 type Memory struct {
 	Max int // keys; 0: 100 000
 

@@ -13,13 +13,13 @@ import (
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	webhooktest.Dedupe(t, webhooktest.Harness{New: func(*testing.T) webhook.Dedupe { return &webhook.Memory{} }})
+	webhooktest.Dedupe(t, webhooktest.Harness{New: func(testing.TB) webhook.Dedupe { return &webhook.Memory{} }})
 }
 
 func TestMemory_Expiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		webhooktest.Expiry(t, webhooktest.Harness{New: func(*testing.T) webhook.Dedupe { return &webhook.Memory{} }, Advance: time.Sleep})
+		webhooktest.Expiry(t, webhooktest.Harness{New: func(testing.TB) webhook.Dedupe { return &webhook.Memory{} }, Advance: time.Sleep})
 	})
 }
 

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Event is a delivery that has been verified. It does not print its body. Only Kind, Delivery, ContentType and Body come
-// from the request; none of its other headers is kept.
+// Event is a delivery that has been verified. It does not print its body. Only Kind, Delivery, ContentType and Body
+// come from the request; none of its other headers is kept.
 type Event struct {
 	// Key names the event among those of all partners: partner, integration and delivery. What a delivery causes
 	// should happen once for a key.
@@ -70,10 +70,10 @@ func digest(parts ...string) string {
 
 // Sink takes an event over.
 type Sink interface {
-	// Accept returns nil when e is where it survives this process: a row, a job. It gives up when ctx ends, which is before the
-	// partner's patience does. It must be prepared for an event with the same Key as one before: it may have failed after
-	// all was stored, or the process may have been killed before the partner was answered, and the partner sent again.
-	// A unique key of a table or queue does it.
+	// Accept returns nil when e is where it survives this process: a row, a job. It gives up when ctx ends, which is
+	// before the partner's patience does. It must be prepared for an event with the same Key as one before: it may
+	// have failed after all was stored, or the process may have been killed before the partner was answered, and the
+	// partner sent again. A unique key of a table or queue does it.
 	Accept(ctx context.Context, e Event) error
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// In a queue's worker: what was kept is translated into the kit's words, hints are confirmed, what comes too late is dropped, and
-// each kind has its route.
+// In a queue's worker: what was kept is translated into the kit's words, hints are confirmed, what comes too late is
+// dropped, and each kind has its route.
 func ExampleRouter() {
 	fetch := func(_ context.Context, integration, id string) (string, error) {
 		return "the record " + id + " of " + integration, nil
@@ -49,8 +49,8 @@ func ExampleRouter() {
 	// nobody knows night_audit/completed
 }
 
-// What could not be dealt with is kept, and replayed when the reason is gone: for one integration, from a night on which its
-// token was revoked.
+// What could not be dealt with is kept, and replayed when the reason is gone: for one integration, from a night on
+// which its token was revoked.
 func ExampleReplay() {
 	ctx := context.Background()
 	failures := &webhook.MemoryFailures{} // a table, where it has to outlive the process
@@ -75,8 +75,8 @@ func ExampleReplay() {
 	// 1 [webhook: replay guesty/hotel-7/msg_1: no such listing] <nil>
 }
 
-// One URL for all of a partner's accounts, with one secret of the app: who an event is for is said in the body, which is read after
-// it was verified.
+// One URL for all of a partner's accounts, with one secret of the app: who an event is for is said in the body, which
+// is read after it was verified.
 func ExampleEndpoint_owner() {
 	v, err := webhook.NewVerifier(webhook.Slack(), webhook.Secret{Value: "the app's signing secret"})
 	if err != nil {

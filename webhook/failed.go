@@ -25,13 +25,15 @@ func (f Failure) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, "webhook.Failure("+f.Event.Key+")")
 }
 
-// Failures keeps events that could not be dealt with until they are replayed. Its methods may be called by several goroutines.
+// Failures keeps events that could not be dealt with until they are replayed. Its methods may be called by several
+// goroutines.
 type Failures interface {
-	// Keep stores e under its Key, or counts another attempt if it is there. Nil means that it is where it survives what the
-	// store survives.
+	// Keep stores e under its Key, or counts another attempt if it is there. Nil means that it is where it survives
+	// what the store survives.
 	Keep(ctx context.Context, e Event, reason string, at time.Time) error
-	// List yields those of an integration, "" for all, that were received from from on and before to, the earliest first; a
-	// zero time is no limit. After an error nothing more is yielded. Keep and Remove may be called meanwhile.
+	// List yields those of an integration, "" for all, that were received from from on and before to, the earliest
+	// first; a zero time is no limit. After an error nothing more is yielded. Keep and Remove may be called
+	// meanwhile.
 	List(ctx context.Context, integration string, from, to time.Time) iter.Seq2[Failure, error]
 	// Remove forgets the event with that Key; no error if it is not there.
 	Remove(ctx context.Context, key string) error
@@ -43,9 +45,11 @@ type Replayed struct {
 	Failed  []error // one of each event that failed again, and stays
 }
 
-// Replay gives the failures of an integration that were received in a time to handle, as [Failures].List selects them, the earliest
-// first, and removes those that go well. It stops when ctx ends or the store fails, with what was done by then.
-func Replay(ctx context.Context, s Failures, integration string, from, to time.Time, handle func(context.Context, Event) error) (Replayed, error) {
+// Replay gives the failures of an integration that were received in a time to handle, as [Failures].List selects
+// them, the earliest first, and removes those that go well. It stops when ctx ends or the store fails, with what was
+// done by then.
+func Replay(ctx context.Context, s Failures, integration string, from, to time.Time,
+	handle func(context.Context, Event) error) (Replayed, error) {
 	var done Replayed
 	for f, err := range s.List(ctx, integration, from, to) {
 		if err != nil {
@@ -69,8 +73,8 @@ func Replay(ctx context.Context, s Failures, integration string, from, to time.T
 	return done, nil
 }
 
-// MemoryFailures is a [Failures] of this process, bounded: one more than it holds is [ErrFull], and nothing is dropped for it. The zero
-// value is ready.
+// MemoryFailures is a [Failures] of this process, bounded: one more than it holds is [ErrFull], and nothing is
+// dropped for it. The zero value is ready.
 type MemoryFailures struct {
 	Max int // events; 0: 10 000
 
@@ -107,7 +111,8 @@ func (s *MemoryFailures) List(ctx context.Context, integration string, from, to 
 		var list []Failure
 		for _, f := range s.keys {
 			at := f.Event.ReceivedAt
-			if (integration == "" || f.Event.Integration == integration) && (from.IsZero() || !at.Before(from)) && (to.IsZero() || at.Before(to)) {
+			theirs := integration == "" || f.Event.Integration == integration
+			if theirs && (from.IsZero() || !at.Before(from)) && (to.IsZero() || at.Before(to)) {
 				list = append(list, f)
 			}
 		}

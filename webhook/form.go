@@ -14,10 +14,9 @@ import (
 	"time"
 )
 
-// FormHMAC is the scheme of Twilio
-// (https://www.twilio.com/docs/usage/security#validating-requests): an HMAC over the URL as it was registered, followed by the
-// names and values of the form in the body, in the order of their names. Where the body is no form, the URL is followed by
-// the body's SHA-256, as parameter bodySHA256 of the query.
+// FormHMAC is the scheme of Twilio (https://www.twilio.com/docs/usage/security#validating-requests): an HMAC over the
+// URL as it was registered, followed by the names and values of the form in the body, in the order of their names.
+// Where the body is no form, the URL is followed by the body's SHA-256, as parameter bodySHA256 of the query.
 //
 // The URL that counts is [Message].URL, which [Endpoint] fills in: one taken from the request would let its sender move
 // parameters out of the form. What this scheme cannot tell apart is where a name ends and its value begins.

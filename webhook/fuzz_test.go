@@ -14,8 +14,8 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// FuzzVerify: whoever knows one signed message of each scheme, and changes header, place and body of it as they like, gets nothing
-// else past the verifier: what passes has the body, time and id that were signed.
+// FuzzVerify: whoever knows one signed message of each scheme, and changes header, place and body of it as they like,
+// gets nothing else past the verifier: what passes has the body, time and id that were signed.
 func FuzzVerify(f *testing.F) {
 	type signed struct {
 		subject

@@ -17,14 +17,15 @@ import (
 // ErrUnknown is what a [Resolver] returns if there is no endpoint at that path. It is answered 404.
 var ErrUnknown = errors.New("webhook: no endpoint is at this path")
 
-// Endpoint is a path at which one partner delivers. It does not print. Give each endpoint a secret of its own: a secret that two
-// share proves a delivery to one of them at the other, too, unless the scheme signs the URL. Where a partner has one secret
-// for all, have one endpoint and an Owner.
+// Endpoint is a path at which one partner delivers. It does not print. Give each endpoint a secret of its own: a
+// secret that two share proves a delivery to one of them at the other, too, unless the scheme signs the URL. Where a
+// partner has one secret for all, have one endpoint and an Owner.
 type Endpoint struct {
 	Verifier    *Verifier // required
 	Integration string    // whose events come here; "" if Owner tells
-	// Owner finds the integration in a message that has been verified, where one endpoint serves many. The event is handed
-	// over with an Integration of "" if Owner returns that. Its error is answered 503: the partner sends again.
+	// Owner finds the integration in a message that has been verified, where one endpoint serves many. The event is
+	// handed over with an Integration of "" if Owner returns that. Its error is answered 503: the partner sends
+	// again.
 	Owner func(ctx context.Context, m *Message) (integration string, err error)
 	URL   string       // as it was registered; needed by schemes that sign it
 	From  *AddressList // nil: from anywhere
@@ -39,8 +40,9 @@ func (e Endpoint) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "webhook.Endpoint("+name+", "+e.Integration+")")
 }
 
-// Resolver finds the endpoint of a request from its path, host or query; r has no body. [ErrUnknown] is answered 404, any other
-// error 503, so that the partner sends again. It is called for strangers too: a cache should not grow with what they ask for.
+// Resolver finds the endpoint of a request from its path, host or query; r has no body. [ErrUnknown] is answered 404,
+// any other error 503, so that the partner sends again. It is called for strangers too: a cache should not grow with
+// what they ask for.
 type Resolver func(r *http.Request) (Endpoint, error)
 
 // Paths is a resolver with a fixed set of endpoints: a path that ends in a slash also serves what is below it.
@@ -72,7 +74,8 @@ type Config struct {
 	// Patience is the upper bound of partners' own, and holds until the partner is known. 0: 5 s, and no bound.
 	Patience time.Duration
 
-	// OnResult is told how each request ended, after the answer was written. It must not block nor panic. Nil: nobody is.
+	// OnResult is told how each request ended, after the answer was written. It must not block nor panic. Nil: nobody
+	// is.
 	OnResult func(ctx context.Context, r Result)
 }
 
@@ -184,8 +187,8 @@ func (q *request) end(o Outcome, err error) Answer {
 	return Answer{Status: http.StatusInternalServerError}
 }
 
-// serve does it all but for writing the answer. The context of what follows is the request's without its end: a partner that
-// hangs up has not undone what is being stored.
+// serve does it all but for writing the answer. The context of what follows is the request's without its end: a
+// partner that hangs up has not undone what is being stored.
 func (q *request) serve() (a Answer) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -239,6 +242,9 @@ func (q *request) deliver(e Endpoint, body []byte) Answer {
 	m := NewMessage(q.r, body)
 	m.URL = e.URL
 	if err := e.From.Check(m); err != nil {
+		if _, fenced := e.Verifier.check.(*urlCheck); fenced {
+			return q.end(Unknown, err) // 403 would tell that the path is right
+		}
 		return q.end(Forbidden, err)
 	}
 	now := time.Now()
@@ -332,7 +338,8 @@ func (q *request) handOver(ctx context.Context, ev Event, p Partner, patience ti
 		return q.end(Busy, nil)
 	}
 	if err := accept(ctx, q.h.c.Sink, ev); err != nil {
-		if lost := afterwards(ctx, func(ctx context.Context) error { return d.Release(ctx, ev.Key, token) }); lost != nil {
+		release := func(ctx context.Context) error { return d.Release(ctx, ev.Key, token) }
+		if lost := afterwards(ctx, release); lost != nil {
 			err = errors.Join(err, fmt.Errorf("webhook: release a delivery: %w", lost))
 		}
 		var panicked *PanicError
@@ -343,7 +350,8 @@ func (q *request) handOver(ctx context.Context, ev Event, p Partner, patience ti
 		return q.end(NotKept, err)
 	}
 	q.res.Outcome = Accepted
-	if err := afterwards(ctx, func(ctx context.Context) error { return d.Done(ctx, ev.Key, token, q.h.c.Keep) }); err != nil {
+	done := func(ctx context.Context) error { return d.Done(ctx, ev.Key, token, q.h.c.Keep) }
+	if err := afterwards(ctx, done); err != nil {
 		// It is kept, and so it is acknowledged; if it comes again the sink gets it again, with the same key.
 		q.res.Err = fmt.Errorf("webhook: remember a delivery: %w", err)
 	}

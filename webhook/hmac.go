@@ -174,8 +174,11 @@ const maxSignatures = 16
 
 // HMAC is the scheme of most partners (RFC 2104): a keyed hash of the content in a header.
 //
-//	X-Hub-Signature-256: sha256=757107…          HMAC{Header: "X-Hub-Signature-256", Prefix: "sha256="}
-//	Stripe-Signature: t=1492774577,v1=5257a8…    HMAC{Header: "Stripe-Signature", Pair: "v1", TimePair: "t", Content: "{time}.{body}"}
+//	X-Hub-Signature-256: sha256=757107…
+//	HMAC{Header: "X-Hub-Signature-256", Prefix: "sha256="}
+//
+//	Stripe-Signature: t=1492774577,v1=5257a8…
+//	HMAC{Header: "Stripe-Signature", Pair: "v1", TimePair: "t", Content: "{time}.{body}"}
 type HMAC struct {
 	Header   string   // that holds the signature
 	Prefix   string   // before each signature
@@ -192,10 +195,10 @@ type HMAC struct {
 	Clock      Clock
 	IDHeader   string // that holds the delivery's id
 
-	// Content is what is signed, "{body}" if empty. In braces stand body, time, id, method, host (without the port), path,
-	// url ([Message].URL) and header:Name; the rest is as it is. It must hold the body, and the time and the id
-	// if there are such headers. A value that would let the content be divided in another way, so that one signature is right
-	// for two messages, is refused; so two values stand next to each other only if the first is the url.
+	// Content is what is signed, "{body}" if empty. In braces stand body, time, id, method, host (without the port),
+	// path, url ([Message].URL) and header:Name; the rest is as it is. It must hold the body, and the time and the id
+	// if there are such headers. A value that would let the content be divided in another way, so that one signature
+	// is right for two messages, is refused; so two values stand next to each other only if the first is the url.
 	Content string
 }
 

@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// JWT is the scheme of partners that send a token signed by an issuer (RFC 7519), RS256 or ES256. It proves who sends, not what: see
-// [Authenticated]. The token names issuer and audience, and ends; one without any of these is refused, as is one that ended or begins
-// more than the [Partner]'s Tolerance from now (negative: none). The algorithm is the key's, whatever the token says of itself; extensions
-// marked critical are refused.
+// JWT is the scheme of partners that send a token signed by an issuer (RFC 7519), RS256 or ES256. It proves who
+// sends, not what: see [Authenticated]. The token names issuer and audience, and ends; one without any of these is
+// refused, as is one that ended or begins more than the [Partner]'s Tolerance from now (negative: none). The
+// algorithm is the key's, whatever the token says of itself; extensions marked critical are refused.
 //
-// A secret is the issuer's public key in PEM, RSA of 2048 bits or more or ECDSA on P-256; to sign, the private one. Fetching keys
-// from an issuer (JWKS) is the host's: give a new Verifier the new ones.
+// A secret is the issuer's public key in PEM, RSA of 2048 bits or more or ECDSA on P-256; to sign, the private one.
+// Fetching keys from an issuer (JWKS) is the host's: give a new Verifier the new ones.
 type JWT struct {
 	Issuer   string // required
 	Audience string // required: you
@@ -94,7 +94,8 @@ func (c *jwtCheck) check(m *Message, keys []*key) (claim, error) {
 	var head, claims map[string]json.RawMessage
 	var alg string
 	sig, err := rawURL.DecodeString(parts[2])
-	if err != nil || object(parts[0], &head) != nil || object(parts[1], &claims) != nil || json.Unmarshal(head["alg"], &alg) != nil {
+	if err != nil || object(parts[0], &head) != nil || object(parts[1], &claims) != nil ||
+		json.Unmarshal(head["alg"], &alg) != nil {
 		return claim{}, fmt.Errorf("%w: it is no JWT", ErrMalformed)
 	}
 	if _, critical := head["crit"]; critical {
@@ -123,7 +124,8 @@ func verifyJWT(public any, alg string, sum, sig []byte) bool {
 	case *rsa.PublicKey:
 		return alg == "RS256" && rsa.VerifyPKCS1v15(public, crypto.SHA256, sum, sig) == nil
 	case *ecdsa.PublicKey:
-		return alg == "ES256" && len(sig) == 64 && ecdsa.Verify(public, sum, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+		return alg == "ES256" && len(sig) == 64 &&
+			ecdsa.Verify(public, sum, new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 	}
 	return false
 }
@@ -173,7 +175,8 @@ func (c *jwtCheck) sign(m *Message, k *key, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("webhook: Sign: %w", err)
 	}
-	claims, err := part(map[string]any{"iss": c.Issuer, "aud": c.Audience, "iat": at.Unix(), "exp": at.Add(time.Hour).Unix()})
+	end := at.Add(time.Hour)
+	claims, err := part(map[string]any{"iss": c.Issuer, "aud": c.Audience, "iat": at.Unix(), "exp": end.Unix()})
 	if err != nil {
 		return fmt.Errorf("webhook: Sign: %w", err)
 	}
@@ -193,6 +196,7 @@ func (c *jwtCheck) sign(m *Message, k *key, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("webhook: Sign: %w", err)
 	}
-	m.Header[c.token.Header] = []string{c.token.Prefix + head + "." + claims + "." + base64.RawURLEncoding.EncodeToString(sig)}
+	token := head + "." + claims + "." + base64.RawURLEncoding.EncodeToString(sig)
+	m.Header[c.token.Header] = []string{c.token.Prefix + token}
 	return nil
 }

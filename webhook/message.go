@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// What a request lacks. Every error of [Verifier.Verify] wraps one of them; [Handler] answers all with 401, but for what
-// a [URLSecret] says, which is answered as an unknown path is.
+// What a request lacks. Every error of [Verifier.Verify] wraps one of them; [Handler] answers all with 401, but for
+// what a [URLSecret] says, which is answered as an unknown path is.
 var (
 	// ErrMissing: there is no signature, token or timestamp where the scheme has one.
 	ErrMissing = errors.New("webhook: the request is not signed")
@@ -43,8 +43,8 @@ type Message struct {
 	Peer   netip.Addr  // the other end of the connection; zero if unknown
 }
 
-// NewMessage returns r, whose body has been read already, as a message. URL is left empty: a proxy may have changed what r
-// says, and a scheme that signs the URL is only safe with one that the sender of r has no hand in.
+// NewMessage returns r, whose body has been read already, as a message. URL is left empty: a proxy may have changed
+// what r says, and a scheme that signs the URL is only safe with one that the sender of r has no hand in.
 func NewMessage(r *http.Request, body []byte) *Message {
 	m := &Message{Method: r.Method, Host: r.Host, Header: r.Header, Body: body}
 	if r.URL != nil {
@@ -134,8 +134,8 @@ func newID() string {
 	return "msg_" + hex.EncodeToString(b[:])
 }
 
-// SignRequest signs r as the partner would, now being at: for tests, simulated partners and senders. It reads r's body and
-// puts it back. secret is what [Sign] wants.
+// SignRequest signs r as the partner would, now being at: for tests, simulated partners and senders. It reads r's
+// body and puts it back. secret is what [Sign] wants.
 func SignRequest(s Scheme, r *http.Request, secret string, at time.Time) error {
 	var body []byte
 	if r.Body != nil {

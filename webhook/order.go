@@ -12,7 +12,7 @@ import (
 type Version struct {
 	At      time.Time // when the record was changed, by the partner's clock; zero: it does not tell
 	Seq     int64     // breaks ties: a sequence number
-	Rank    int       // breaks what ties remain: how late a state comes in a record's life (new 0, confirmed 1, cancelled 2)
+	Rank    int       // breaks what ties remain: new 0, confirmed 1, cancelled 2
 	Deleted bool
 }
 
@@ -25,9 +25,9 @@ func (v Version) Compare(w Version) int {
 }
 
 // Order keeps the events of a record in order: one at a time, and none that is older than one that was dealt with. It
-// remembers the newest version of each record, that of a deleted one too, so that an old event does not bring it back. It is of
-// this process, and bounded: the records that were longest not heard of are forgotten. Where records go through driver/importer,
-// its store does all this durably, and Order only saves work.
+// remembers the newest version of each record, that of a deleted one too, so that an old event does not bring it
+// back. It is of this process, and bounded: the records that were longest not heard of are forgotten. Where records
+// go through driver/importer, its store does all this durably, and Order only saves work.
 //
 // The zero Order is ready. It may be used by several goroutines at once.
 type Order struct {
@@ -48,9 +48,9 @@ type record struct {
 	users   int           // that have it or wait for it
 }
 
-// Do calls f, alone for this record, unless v is older than what was dealt with: then it returns false. Versions that cannot be
-// compared, or are equal, are dealt with; a deleted record stays so for an event of the same version. What f returned without an error
-// is what was dealt with. Do waits for its turn until ctx ends.
+// Do calls f, alone for this record, unless v is older than what was dealt with: then it returns false. Versions that
+// cannot be compared, or are equal, are dealt with; a deleted record stays so for an event of the same version. What
+// f returned without an error is what was dealt with. Do waits for its turn until ctx ends.
 func (o *Order) Do(ctx context.Context, name string, v Version, f func(ctx context.Context) error) (done bool, err error) {
 	r := o.enter(name)
 	defer o.leave(r)
@@ -61,7 +61,8 @@ func (o *Order) Do(ctx context.Context, name string, v Version, f func(ctx conte
 	}
 	defer func() { r.turn <- struct{}{} }()
 	o.mu.Lock()
-	late := r.known && (v.Compare(r.version) < 0 || r.version.Deleted && !v.Deleted && !v.At.IsZero() && v.Compare(r.version) == 0)
+	age := v.Compare(r.version)
+	late := r.known && (age < 0 || age == 0 && r.version.Deleted && !v.Deleted && !v.At.IsZero())
 	if late {
 		o.late++
 	}

@@ -9,18 +9,19 @@ import (
 	"time"
 )
 
-// Partner is what there is to know of one partner's webhooks, as data. The functions [Guesty], [Stripe] and so on return some that are
-// ready; change a field where an account differs.
+// Partner is what there is to know of one partner's webhooks, as data. The functions [Guesty], [Stripe] and so on
+// return some that are ready; change a field where an account differs.
 type Partner struct {
 	Name   string // as in metrics: "guesty"
 	Scheme Scheme
 
-	// Tolerance is how far the time of a signature may be from now, either way. 0: five minutes. Negative: any time will
-	// do. It means nothing to schemes that sign no time: there only the memory for deliveries stops a replay.
+	// Tolerance is how far the time of a signature may be from now, either way. 0: five minutes. Negative: any time
+	// will do. It means nothing to schemes that sign no time: there only the memory for deliveries stops a replay.
 	Tolerance time.Duration
 
-	// Delivery finds the delivery's id, if the scheme does not sign one. It should read what is signed: whoever repeats a
-	// delivery could otherwise give it another id, and it would have another effect. Nil, or "": a hash of kind and body.
+	// Delivery finds the delivery's id, if the scheme does not sign one. It should read what is signed: whoever
+	// repeats a delivery could otherwise give it another id, and it would have another effect. Nil, or "": a hash of
+	// kind and body.
 	Delivery Field
 	// Kind finds what happened, in the partner's words. Nil: it is not told.
 	Kind Field
@@ -39,8 +40,8 @@ type Answer struct {
 	Body   string
 }
 
-// Challenge is a handshake by which a partner finds out whether an endpoint is ours. The answer is 200 with one value of
-// the request, as plain text.
+// Challenge is a handshake by which a partner finds out whether an endpoint is ours. The answer is 200 with one value
+// of the request, as plain text.
 type Challenge struct {
 	Method string // "": POST
 	// Query says that the values are in the query; otherwise they are members of a JSON object in the body.
@@ -57,8 +58,8 @@ func Header(name string) Field {
 	return func(m *Message) string { return m.Header.Get(name) }
 }
 
-// JSON returns a field that is the text, or number, at the first of some paths in a JSON body that holds one: "metadata.uuid".
-// Names of members are as they are written, and have no dots.
+// JSON returns a field that is the text, or number, at the first of some paths in a JSON body that holds one:
+// "metadata.uuid". Names of members are as they are written, and have no dots.
 func JSON(paths ...string) Field {
 	split := make([][]string, len(paths))
 	for i, p := range paths {
@@ -152,25 +153,28 @@ var (
 	jsonForm = []string{"application/json", "application/x-www-form-urlencoded"}
 )
 
-// Guesty sends through Svix: headers svix-id, svix-timestamp, svix-signature. The secret, whsec_…, is had from
-// GET /webhooks-v2/secret and is another one after a subscription has been made anew. Repeats for about a day, each time
+// Guesty sends through Svix: headers svix-id, svix-timestamp, svix-signature. The secret, whsec_…, is had from GET
+// /webhooks-v2/secret and is another one after a subscription has been made anew. Repeats for about a day, each time
 // signed afresh with the same id. Bodies name what happened as event or eventType, calendar updates not at all.
 func Guesty() Partner {
 	return Partner{
-		Name: "guesty", Scheme: Standard{Prefixes: []string{"svix", "webhook"}}, Types: jsonOnly, Patience: 10 * time.Second,
-		Kind: JSON("event", "eventType"),
+		Name: "guesty", Scheme: Standard{Prefixes: []string{"svix", "webhook"}},
+		Types: jsonOnly, Patience: 10 * time.Second, Kind: JSON("event", "eventType"),
 	}
 }
 
-// StandardWebhooks is any sender that keeps to the specification (https://www.standardwebhooks.com), which recommends that
-// type tells what happened.
+// StandardWebhooks is any sender that keeps to the specification (https://www.standardwebhooks.com), which recommends
+// that type tells what happened.
 func StandardWebhooks(name string) Partner {
-	return Partner{Name: name, Scheme: Standard{Prefixes: []string{"webhook", "svix"}}, Kind: JSON("type"), Patience: 10 * time.Second}
+	return Partner{
+		Name: name, Scheme: Standard{Prefixes: []string{"webhook", "svix"}},
+		Kind: JSON("type"), Patience: 10 * time.Second,
+	}
 }
 
-// Airbnb signs with RSA and wants {"succeed": true}. A secret is Airbnb's public key, in PEM. There is no delivery id: a body that
-// comes twice is one event. Whether a repeat is dated afresh is not known; if it is not, it comes too late for the default
-// Tolerance. Bodies may hold little more than a confirmation code: fetch the record.
+// Airbnb signs with RSA and wants {"succeed": true}. A secret is Airbnb's public key, in PEM. There is no delivery
+// id: a body that comes twice is one event. Whether a repeat is dated afresh is not known; if it is not, it comes too
+// late for the default Tolerance. Bodies may hold little more than a confirmation code: fetch the record.
 func Airbnb() Partner {
 	return Partner{
 		Name: "airbnb", Scheme: SignatureHeader{}, Types: jsonOnly, Patience: 8 * time.Second, Kind: JSON("action"),
@@ -179,8 +183,8 @@ func Airbnb() Partner {
 }
 
 // BookingCom is the Connectivity Notification Service. It signs nothing: it sends, as bearer, the token that your
-// authentication endpoint gave it; each token that is still valid is a secret here. Notifications are hints in the partner's words,
-// too: the record is had from the API that owns it. If what it gives out are JWTs, change the Scheme
+// authentication endpoint gave it; each token that is still valid is a secret here. Notifications are hints in the
+// partner's words, too: the record is had from the API that owns it. If what it gives out are JWTs, change the Scheme
 // to [JWT]; for early adopters, to [Basic].
 func BookingCom() Partner {
 	return Partner{
@@ -189,8 +193,8 @@ func BookingCom() Partner {
 	}
 }
 
-// Cloudbeds signs nothing, waits two seconds and repeats five times, a minute apart. The secret is a part of the URL. Events are
-// hints. Its names of members differ in case from event to event: see its driver.
+// Cloudbeds signs nothing, waits two seconds and repeats five times, a minute apart. The secret is a part of the URL.
+// Events are hints. Its names of members differ in case from event to event: see its driver.
 func Cloudbeds() Partner {
 	return Partner{
 		Name: "cloudbeds", Scheme: URLSecret{}, Types: jsonForm, Patience: 1500 * time.Millisecond, Kind: JSON("event"),
@@ -205,8 +209,8 @@ func Stripe() Partner {
 	}
 }
 
-// GitHub signs the body (https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries). Neither the delivery's
-// id nor the event's name is signed, and no time: a body that comes twice under one name is one event.
+// GitHub signs the body (https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries). Neither the
+// delivery's id nor the event's name is signed, and no time: a body that comes twice under one name is one event.
 func GitHub() Partner {
 	return Partner{
 		Name: "github", Scheme: HMAC{Header: "X-Hub-Signature-256", Prefix: "sha256="},
@@ -214,17 +218,17 @@ func GitHub() Partner {
 	}
 }
 
-// Shopify signs the body (https://shopify.dev/docs/apps/build/webhooks/subscribe/https); a secret is the app's. What was said
-// of [GitHub] holds.
+// Shopify signs the body (https://shopify.dev/docs/apps/build/webhooks/subscribe/https); a secret is the app's. What
+// was said of [GitHub] holds.
 func Shopify() Partner {
 	return Partner{
-		Name: "shopify", Scheme: HMAC{Header: "X-Shopify-Hmac-Sha256", Encoding: Base64}, Types: jsonOnly, Kind: Header("X-Shopify-Topic"),
-		Patience: 4 * time.Second,
+		Name: "shopify", Scheme: HMAC{Header: "X-Shopify-Hmac-Sha256", Encoding: Base64},
+		Types: jsonOnly, Kind: Header("X-Shopify-Topic"), Patience: 4 * time.Second,
 	}
 }
 
-// Slack signs "v0:time:body" (https://docs.slack.dev/authentication/verifying-requests-from-slack), waits three seconds, and asks
-// a new endpoint for its challenge.
+// Slack signs "v0:time:body" (https://docs.slack.dev/authentication/verifying-requests-from-slack), waits three
+// seconds, and asks a new endpoint for its challenge.
 func Slack() Partner {
 	return Partner{
 		Name: "slack",

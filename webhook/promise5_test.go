@@ -93,9 +93,9 @@ func delivery(t *testing.T, p webhook.Partner, id, body string, at time.Time) *h
 	return r
 }
 
-// TestPromise5_OneEffect: partners send each event until it is acknowledged, some twice and all at once, while the store fails,
-// hangs, panics and loses answers, receivers are killed before and after they stored it, and strangers send what is
-// altered, forged or old. In the end each event has one effect, and nothing else has any.
+// TestPromise5_OneEffect: partners send each event until it is acknowledged, some twice and all at once, while the
+// store fails, hangs, panics and loses answers, receivers are killed before and after they stored it, and strangers
+// send what is altered, forged or old. In the end each event has one effect, and nothing else has any.
 func TestPromise5_OneEffect(t *testing.T) {
 	t.Parallel()
 	for _, p := range []webhook.Partner{webhook.Guesty(), webhook.Stripe(), webhook.GitHub()} {

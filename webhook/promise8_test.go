@@ -16,8 +16,8 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// TestPromise8_NothingTold: whatever is wrong with a request, neither the secret nor the body nor a header is in what is
-// answered, in what OnResult is told, or in what a value of this package prints as.
+// TestPromise8_NothingTold: whatever is wrong with a request, neither the secret nor the body nor a header is in what
+// is answered, in what OnResult is told, or in what a value of this package prints as.
 func TestPromise8_NothingTold(t *testing.T) {
 	t.Parallel()
 	const guest = "Erika.Mustermann@example.com"

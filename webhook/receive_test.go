@@ -69,6 +69,14 @@ func TestHandler_Partners(t *testing.T) {
 			if e.Delivery != tc.delivery && (tc.delivery != "" || !strings.HasPrefix(e.Delivery, "sha256:")) {
 				t.Errorf("got delivery %s", e.Delivery)
 			}
+			if tc.trust == webhook.Hint {
+				e := endpoint(t, tc.partner, tc.key.verify)
+				e.From = &webhook.AddressList{}
+				elsewhere := newRig(t, e, nil)
+				if w := elsewhere.post(tc.partner.Scheme, tc.key.sign, tc.body); w.Code != 404 || elsewhere.last().Outcome != webhook.Unknown {
+					t.Errorf("from elsewhere: got %d, %+v", w.Code, elsewhere.last())
+				}
+			}
 			if tc.trust == webhook.Hint { // an unknown path and a wrong secret look alike, whatever the method
 				var answers []string
 				for _, path := range []string{"/acme/", "/acme/" + strings.Repeat("x", 35), "/nowhere"} {

@@ -18,7 +18,7 @@ const (
 	NotKept    Outcome = "not_kept"    // the Sink failed: 503
 	Unresolved Outcome = "unresolved"  // Resolver, Owner or Dedupe failed: 503
 	Unknown    Outcome = "unknown"     // no such endpoint, or not with this URL secret: 404
-	Forbidden  Outcome = "forbidden"   // the sender's address: 403
+	Forbidden  Outcome = "forbidden"   // the sender's address: 403; with a URL secret it is Unknown
 	Unproved   Outcome = "unproved"    // ErrMissing or ErrMalformed: 401
 	Forged     Outcome = "forged"      // ErrSignature: 401
 	Late       Outcome = "late"        // ErrTimestamp: 401
@@ -41,8 +41,8 @@ type Result struct {
 	OldSecret   bool          // it was not the current one
 	Bytes       int           // of the body, uncompressed
 	Took        time.Duration // until the answer was written
-	// Err is what went wrong, nil if nothing did. Those of this package hold no secret and nothing of a body. It may be set
-	// although the event was accepted: it was kept, and Dedupe could not be told.
+	// Err is what went wrong, nil if nothing did. Those of this package hold no secret and nothing of a body. It may
+	// be set although the event was accepted: it was kept, and Dedupe could not be told.
 	Err error
 }
 

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Kinds of a [Notice]: the kit's words for what happened. A driver's may have others, below the same two prefixes or of its own.
+// Kinds of a [Notice]: the kit's words for what happened. A driver's may have others, below the same two prefixes or
+// of its own.
 const (
 	ResourceChanged    = "resource.changed"
 	ResourceDeleted    = "resource.deleted"
@@ -40,26 +41,28 @@ var ErrHint = errors.New("webhook: a hint has to be confirmed, and the router ha
 // Route deals with one notice. It may be called again for one it has dealt with: events come at least once.
 type Route func(ctx context.Context, n Notice) error
 
-// Router works off events, in a queue's worker, after they were kept: it translates them, has hints confirmed, drops what
-// comes too late and gives the rest to the route of its kind. Its fields are not changed once it is used; it may be used by
-// several goroutines at once.
+// Router works off events, in a queue's worker, after they were kept: it translates them, has hints confirmed, drops
+// what comes too late and gives the rest to the route of its kind. Its fields are not changed once it is used; it may
+// be used by several goroutines at once.
 type Router struct {
-	// Translate says what an event tells; a driver's. Nil: one notice of the event's own kind, about no record. An error is
-	// one of the event: it will not get better by being tried again.
+	// Translate says what an event tells; a driver's. Nil: one notice of the event's own kind, about no record. An
+	// error is one of the event: it will not get better by being tried again.
 	Translate func(e Event) ([]Notice, error)
 	// Routes are by kind: "resource.changed" first, then "resource.*".
 	Routes map[string]Route
 	// Default gets what has no route. Required: what nobody expected is told to somebody.
 	Default Route
-	// Confirm is called for each notice of an event whose Trust is [Hint]. It fetches the record with credentials of ours, within
-	// the quota, and returns it. The route sees that as Confirmed, and no body. Nil: hints are [ErrHint].
+	// Confirm is called for each notice of an event whose Trust is [Hint]. It fetches the record with credentials of
+	// ours, within the quota, and returns it. The route sees that as Confirmed, and no body. Nil: hints are
+	// [ErrHint].
 	Confirm func(ctx context.Context, n Notice) (any, error)
 	// Order drops notices that are older than what was dealt with of their record, but for hints. Nil: none is.
 	Order *Order
 }
 
-// Handle works off one event. Each notice is dealt with, although another fails; the error joins theirs. A notice that was dropped
-// for its age is no error. Handle the event again after an error: the notices that went well are given to their routes again.
+// Handle works off one event. Each notice is dealt with, although another fails; the error joins theirs. A notice
+// that was dropped for its age is no error. Handle the event again after an error: the notices that went well are
+// given to their routes again.
 func (r *Router) Handle(ctx context.Context, e Event) error {
 	if r.Default == nil {
 		return errors.New("webhook: Router.Default is missing")

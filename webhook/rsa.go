@@ -16,12 +16,12 @@ import (
 )
 
 // SignatureHeader is the scheme of a header Authorization: Signature keyId="…",algorithm="rsa-sha256",headers="…",
-// delimiter="|",signature="…", as Airbnb sends it: RSA (PKCS #1 v1.5, SHA-256) over the values that headers names, joined by
-// the delimiter.
+// delimiter="|",signature="…", as Airbnb sends it: RSA (PKCS #1 v1.5, SHA-256) over the values that headers names,
+// joined by the delimiter.
 //
-// What is signed is not left to the header: one that names other values or another delimiter is refused, and so is a value other than
-// the body that holds the delimiter. Otherwise whoever has one signed request could move the borders and pass a part of it as a
-// body.
+// What is signed is not left to the header: one that names other values or another delimiter is refused, and so is a
+// value other than the body that holds the delimiter. Otherwise whoever has one signed request could move the borders
+// and pass a part of it as a body.
 //
 // A secret is a public key in PEM, PKIX or PKCS #1, of 2048 bits or more; to sign, the private one, PKCS #8 or PKCS #1.
 type SignatureHeader struct {
@@ -231,7 +231,7 @@ func (c *rsaCheck) sign(m *Message, k *key, at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("webhook: Sign: %w", err)
 	}
-	m.Header[c.Header] = []string{fmt.Sprintf(`Signature keyId="booking_web_hooks",algorithm="rsa-sha256",headers="%s",delimiter="%s",signature="%s"`,
-		c.names, c.Delimiter, base64.StdEncoding.EncodeToString(sig))}
+	const form = `Signature keyId="booking_web_hooks",algorithm="rsa-sha256",headers="%s",delimiter="%s",signature="%s"`
+	m.Header[c.Header] = []string{fmt.Sprintf(form, c.names, c.Delimiter, base64.StdEncoding.EncodeToString(sig))}
 	return nil
 }

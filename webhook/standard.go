@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Standard is the scheme of Standard Webhooks (https://www.standardwebhooks.com), and of Svix, from which it comes. Headers
-// carry an id, a time in Unix seconds and a list of signatures of "id.time.body", separated by spaces: "v1," and HMAC-SHA256, or
-// "v1a," and Ed25519, in base64. Any of them may match, so that a sender can change its key.
+// Standard is the scheme of Standard Webhooks (https://www.standardwebhooks.com), and of Svix, from which it comes.
+// Headers carry an id, a time in Unix seconds and a list of signatures of "id.time.body", separated by spaces: "v1,"
+// and HMAC-SHA256, or "v1a," and Ed25519, in base64. Any of them may match, so that a sender can change its key.
 //
-// A secret is "whsec_" and the key in base64, or "whpk_" and an Ed25519 public key; to sign with the latter, "whsk_" and the
-// private one. The base64 may lack its padding and be of either alphabet; without prefix it is taken for whsec_. A key of
-// whsec_ has 16 bytes or more; the specification wants 24 to 64.
+// A secret is "whsec_" and the key in base64, or "whpk_" and an Ed25519 public key; to sign with the latter, "whsk_"
+// and the private one. The base64 may lack its padding and be of either alphabet; without prefix it is taken for
+// whsec_. A key of whsec_ has 16 bytes or more; the specification wants 24 to 64.
 //
 // The id stays the same when a delivery is repeated: it is what [Proof] has as Delivery. One with a dot is refused.
 type Standard struct {

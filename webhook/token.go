@@ -21,8 +21,8 @@ func same(got string, want []byte) bool {
 // leastToken is how many bytes a secret has that is sent along as it is.
 const leastToken = 16
 
-// Token is a secret that the partner sends along in a header: a bearer token, an API key. It proves who sends, not what: see
-// [Authenticated]. A secret is the token, of 16 bytes or more.
+// Token is a secret that the partner sends along in a header: a bearer token, an API key. It proves who sends, not
+// what: see [Authenticated]. A secret is the token, of 16 bytes or more.
 type Token struct {
 	Header string // "": Authorization
 	Prefix string // before the token, in any case; "" with the header Authorization: "Bearer "
@@ -101,9 +101,9 @@ func (c *tokenCheck) sign(m *Message, k *key, _ time.Time) error {
 	return nil
 }
 
-// URLSecret is a secret in the URL that was registered, for partners that sign nothing. It is no more than a fence: URLs are in
-// logs. What passes is a [Hint]. A wrong one is answered as an unknown path is. A secret is 16 bytes or more of letters,
-// digits, - and _.
+// URLSecret is a secret in the URL that was registered, for partners that sign nothing. It is no more than a fence:
+// URLs are in logs. What passes is a [Hint]. A wrong one is answered as an unknown path is. A secret is 16 bytes or
+// more of letters, digits, - and _.
 type URLSecret struct {
 	Param string // of the query; "": it is the last segment of the path
 }
@@ -242,9 +242,9 @@ func (c *digestCheck) sign(m *Message, k *key, _ time.Time) error {
 
 // Custom is a scheme that none of the others is.
 type Custom struct {
-	// Verify says whether m is proved by a secret, and what else is: a Proof's Trust, Delivery and At; its other fields are
-	// not read. Its errors should wrap those of this package; they must hold nothing of m nor of the secret. Compare with
-	// [hmac.Equal].
+	// Verify says whether m is proved by a secret, and what else is: a Proof's Trust, Delivery and At; its other
+	// fields are not read. Its errors should wrap those of this package; they must hold nothing of m nor of the
+	// secret. Compare with [hmac.Equal].
 	Verify func(m *Message, secret []byte) (Proof, error)
 	// Sign makes of m what the partner sends. May be nil: then [Sign] fails.
 	Sign func(m *Message, secret []byte, at time.Time) error

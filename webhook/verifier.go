@@ -14,8 +14,8 @@ import (
 
 const defaultTolerance = 5 * time.Minute
 
-// Scheme is how a partner proves that a request is its own: data. The schemes are those of this package; [Custom] is for
-// what none of them says.
+// Scheme is how a partner proves that a request is its own: data. The schemes are those of this package; [Custom] is
+// for what none of them says.
 type Scheme interface {
 	// prepare reads the data once and says everything that is wrong with them.
 	prepare() (checker, error)
@@ -144,9 +144,9 @@ type Verifier struct {
 	lifetime bool // some key has one
 }
 
-// NewVerifier returns a verifier for what p sends, with the secrets that may be in use: the current one first, then those
-// that are being replaced. It names every problem at once; one is a scheme with secrets that is given none, and the other way
-// round.
+// NewVerifier returns a verifier for what p sends, with the secrets that may be in use: the current one first, then
+// those that are being replaced. It names every problem at once; one is a scheme with secrets that is given none, and
+// the other way round.
 func NewVerifier(p Partner, secrets ...Secret) (*Verifier, error) {
 	v := &Verifier{partner: p}
 	problems := p.problems()
@@ -197,9 +197,9 @@ func (v *Verifier) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "webhook.Verifier("+v.partner.Name+")")
 }
 
-// Verify says whether m comes from the partner, is as it was sent, and was signed within the tolerance of now. The error
-// wraps [ErrMissing], [ErrMalformed], [ErrSignature] or [ErrTimestamp]; it holds nothing of the message nor of a secret.
-// The time is looked at last, so that ErrTimestamp says that the signature itself is right.
+// Verify says whether m comes from the partner, is as it was sent, and was signed within the tolerance of now. The
+// error wraps [ErrMissing], [ErrMalformed], [ErrSignature] or [ErrTimestamp]; it holds nothing of the message nor of
+// a secret. The time is looked at last, so that ErrTimestamp says that the signature itself is right.
 func (v *Verifier) Verify(m *Message, now time.Time) (Proof, error) {
 	keys := v.keys
 	if v.lifetime {
@@ -219,7 +219,8 @@ func (v *Verifier) Verify(m *Message, now time.Time) (Proof, error) {
 		case age > tolerance:
 			return Proof{}, fmt.Errorf("%s: %w: it is %v old", v.partner.Name, ErrTimestamp, age.Round(time.Second))
 		case age < -tolerance:
-			return Proof{}, fmt.Errorf("%s: %w: it is %v in the future", v.partner.Name, ErrTimestamp, -age.Round(time.Second))
+			ahead := -age.Round(time.Second)
+			return Proof{}, fmt.Errorf("%s: %w: it is %v in the future", v.partner.Name, ErrTimestamp, ahead)
 		}
 	}
 	leeway := max(v.partner.tolerance(), 0)
@@ -238,8 +239,8 @@ func (v *Verifier) Verify(m *Message, now time.Time) (Proof, error) {
 	return p, nil
 }
 
-// Uses says how often each secret, in the order given, has proved a message so far. A secret that is being replaced may go
-// once its Last is longer ago than the partner's retries last.
+// Uses says how often each secret, in the order given, has proved a message so far. A secret that is being replaced
+// may go once its Last is longer ago than the partner's retries last.
 func (v *Verifier) Uses() []Use {
 	uses := make([]Use, 0, len(v.keys))
 	for _, k := range v.keys {
@@ -252,9 +253,10 @@ func (v *Verifier) Uses() []Use {
 	return uses
 }
 
-// Sign makes of m what a partner with this scheme would send at that time: it sets headers and, for a [URLSecret], the path
-// or query. It is for tests, simulated partners, and senders. secret is what a [Secret] has as its Value, of asymmetric
-// schemes the private key (whsk_…, or PEM). An id that is signed is taken from m's header if it is there, otherwise made up.
+// Sign makes of m what a partner with this scheme would send at that time: it sets headers and, for a [URLSecret],
+// the path or query. It is for tests, simulated partners, and senders. secret is what a [Secret] has as its Value, of
+// asymmetric schemes the private key (whsk_…, or PEM). An id that is signed is taken from m's header if it is there,
+// otherwise made up.
 func Sign(s Scheme, m *Message, secret string, at time.Time) error {
 	if s == nil {
 		return errors.New("webhook: Sign: there is no scheme")
