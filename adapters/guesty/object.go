@@ -378,7 +378,7 @@ func (o object) custom(field string) driver.Opt[map[string]string] {
 	return driver.Some(m)
 }
 
-// customValue adds the value of the custom field that f describes. Values that are not texts are kept as JSON.
+// customValue adds the value of the custom field that o describes. Values that are not texts are kept as JSON.
 func (o object) customValue(m map[string]string, id string) {
 	for _, name := range []string{"fullText", "value"} {
 		raw, ok := o.fields[name]

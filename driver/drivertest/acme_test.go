@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -109,7 +110,7 @@ type acme struct {
 	source *auth.Source
 	base   http.RoundTripper
 	secret auth.Secret
-	infos  int
+	infos  atomic.Int64
 }
 
 func newAcme(env driver.Env, flaw string) (driver.Driver, error) {
@@ -133,8 +134,11 @@ func newAcme(env driver.Env, flaw string) (driver.Driver, error) {
 
 func (a *acme) Info() driver.Info {
 	i := acmeInfo
-	if a.infos++; a.flaw == "changing info" {
-		i.APIVersion = strconv.Itoa(a.infos)
+	if n := a.infos.Add(1); a.flaw == "changing info" {
+		i.APIVersion = strconv.FormatInt(n, 10)
+	}
+	if a.flaw == "claims to filter" {
+		i.Incremental = []driver.Kind{driver.KindResource}
 	}
 	return i
 }
@@ -166,6 +170,12 @@ func (a *acme) get(ctx context.Context, op, path string, query url.Values) (acme
 	case "retries for ever":
 		for {
 			if env, err = driver.Get[acmeEnvelope](ctx, a.api, op, path, query); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+	case "retries for ever, deaf":
+		for {
+			if env, err = driver.Get[acmeEnvelope](context.WithoutCancel(ctx), a.api, op, path, query); err == nil {
 				break
 			}
 		}
@@ -231,10 +241,13 @@ func (a *acme) raw(ctx context.Context, path string, query url.Values) (acmeEnve
 
 func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "acme/things/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
+	if a.flaw == "filters by itself" && !q.UpdatedSince.IsZero() {
+		return pagination.Of[driver.Resource]()
+	}
 	if a.flaw == "ignores the cursor" {
 		s.Cursor = ""
 	}
-	return pagination.Offset(ctx, s, acmePage, func(ctx context.Context, off, n int) (pagination.Batch[driver.Resource], error) {
+	pages := pagination.Offset(ctx, s, acmePage, func(ctx context.Context, off, n int) (pagination.Batch[driver.Resource], error) {
 		if a.flaw == "loses a page" && off > 0 {
 			off += acmePage
 		}
@@ -254,6 +267,24 @@ func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[d
 		}
 		return b, nil
 	})
+	if a.flaw == "fetches all" {
+		return func(yield func(pagination.Page[driver.Resource], error) bool) {
+			var all []pagination.Page[driver.Resource]
+			for p, err := range pages {
+				if err != nil {
+					yield(p, err)
+					return
+				}
+				all = append(all, p)
+			}
+			for _, p := range all {
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+	return pages
 }
 
 func (a *acme) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {
