@@ -328,7 +328,7 @@ func TestIncompleteListingAsksForAFew(t *testing.T) {
 			t.Errorf("got %+v", k)
 		}
 		for i := range 101 {
-			hidden[a.Resource(100 + i).ID] = true
+			hidden[a.Resource(100+i).ID] = true
 		}
 		a.Delete("r0000013")
 		k = only(t, run(t, cfg), driver.KindResource)
