@@ -1,7 +1,8 @@
 // Package auth puts credentials on requests, for the declared origins only, and keeps OAuth tokens fresh.
 //
-// A [Credential] is a layer around an [http.RoundTripper]: [APIKey] (in a header or the query), [Basic], and
-// [Source], which obtains tokens through an [Exchanger] such as [ClientCredentials]. Its place is inside the retries,
+// A [Credential] is a layer around an [http.RoundTripper]: [APIKey] (in a header or the query), [Basic], [Signer],
+// which signs each attempt, and [Source], which obtains tokens through an [Exchanger]: [ClientCredentials], or
+// [RefreshToken] after a human authorized through a [CodeFlow]. Its place is inside the retries,
 // so that each attempt gets the token of its own moment, and outside the rate limiter, so that a replay has a permit
 // of its own:
 //
@@ -29,6 +30,13 @@
 //
 // A caller waits no longer than its context or [retry.WithMaxWait] allow, and then gets a [*retry.Error] that says in
 // At when to come back. What it waited for goes on.
+//
+// # A human's authorization
+//
+// A [CodeFlow] is a pair of handlers that the host mounts: Start sends the browser to the partner, Callback trades the
+// code that comes back for a token, which the host gives to [Source.Replace]. What ties the two together is sealed in
+// a cookie of that browser, so that nobody can finish what another began. From then on the Source, with the same
+// [RefreshToken] client, keeps the grant alive, and says [NeedsReauth] when it died.
 //
 // # When it goes wrong
 //

@@ -2,10 +2,14 @@ package auth_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -123,4 +127,91 @@ func ExampleKeys() {
 func ExampleSecret() {
 	fmt.Printf("%v %q %#v\n", auth.Secret("s3cret"), auth.Secret("s3cret"), struct{ Key auth.Secret }{"s3cret"})
 	// Output: [redacted] [redacted] struct { Key auth.Secret }{Key:[redacted]}
+}
+
+// A human authorizes the host at a partner; from then on the Source refreshes. The two handlers are mounted behind
+// the host's login; the page that leads to them holds <form method="post" action="/connect"><button>…
+func ExampleNewCodeFlow() {
+	client := auth.RefreshToken{
+		TokenURL:     "https://api.example.com/oauth2/token",
+		ClientID:     "our-app",
+		ClientSecret: "s3cret",
+		Transport:    partner,
+	}
+	src, err := auth.NewSource(auth.SourceConfig{
+		Key: "acme/hotel-7", Exchanger: client, Origins: []string{"https://api.example.com"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer src.Close()
+	keys, err := auth.NewKeys(auth.Key{ID: "2026", Secret: auth.KeyBytes([]byte("thirty-two random bytes of 2026!"))})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	flow, err := auth.NewCodeFlow(auth.CodeFlowConfig{
+		Client:       client,
+		AuthorizeURL: "https://partner.example/authorize",
+		CallbackURL:  "https://host.example/connect/callback",
+		Keys:         keys,
+		Subject:      func(*http.Request) (string, error) { return "hotel-7", nil }, // from the host's session
+		OnToken: func(ctx context.Context, subject string, t auth.Token) error {
+			return src.Replace(ctx, t) // the source of that subject
+		},
+		Done: "/integrations",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /connect", flow.Start())
+	mux.Handle("GET /connect/callback", flow.Callback())
+
+	w := httptest.NewRecorder() // a browser: the button
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "https://host.example/connect", nil))
+	page, err := w.Result().Location()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the browser is at", page.Host, "which wants", page.Query().Get("code_challenge_method"))
+
+	back := httptest.NewRequest(http.MethodGet, "https://host.example/connect/callback?code=c0de&state="+page.Query().Get("state"), nil)
+	back.AddCookie(w.Result().Cookies()[0])
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, back)
+	fmt.Println("the browser is at", w.Header().Get("Location"))
+	call(&http.Client{Transport: src.Wrap(partner)}, "https://api.example.com/v1/listings")
+	// Output:
+	// the browser is at partner.example which wants S256
+	// a token was asked for
+	// the browser is at /integrations
+	// the API saw Bearer t0k3n <nil>
+}
+
+// An HMAC of method, path and body, with the time of the attempt.
+func ExampleNewSigner() {
+	signer, err := auth.NewSigner(auth.SignerConfig{
+		Sign: func(req *http.Request, body []byte) error {
+			at := "1767225600" // in earnest: strconv.FormatInt(time.Now().Unix(), 10)
+			mac := hmac.New(sha256.New, []byte("s3cret"))
+			fmt.Fprintf(mac, "%s\n%s\n%s\n%s", at, req.Method, req.URL.RequestURI(), body)
+			req.Header.Set("X-Api-Key", at+" "+hex.EncodeToString(mac.Sum(nil))[:16])
+			return nil
+		},
+		Origins: []string{"https://api.example.com"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hc := &http.Client{Transport: signer.Wrap(partner)}
+	call(hc, "https://api.example.com/v1/listings")
+	call(hc, "https://elsewhere.example/v1/listings")
+	// Output:
+	// the API saw 1767225600 075dc4868c760ae9 <nil>
+	// refused: true
 }

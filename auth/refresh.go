@@ -142,9 +142,8 @@ func (s *Source) exchange(r Record, old *view) outcome {
 		return o
 	}
 	o.err = err
-	if e, ok := errors.AsType[*retry.Error](err); ok && !errors.Is(err, ErrGrant) {
-		o.never = e.Sent == retry.Never
-		o.until = e.At
+	if e, ok := errors.AsType[*retry.Error](err); ok {
+		o.never, o.until = e.Sent == retry.Never, e.At
 	}
 	if errors.Is(err, ErrGrant) {
 		o.dead = err.Error()

@@ -50,6 +50,12 @@ func (APIKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.APIKe
 func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.Basic") }
 
 // Format writes the type's name whatever the verb.
+func (Signer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.Signer") }
+
+// Format writes the type's name whatever the verb.
+func (CodeFlow) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.CodeFlow") }
+
+// Format writes the type's name whatever the verb.
 func (Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.Keys") }
 
 // Format writes the type's name and the key of its token, whatever the verb.
