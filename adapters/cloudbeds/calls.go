@@ -1,0 +1,230 @@
+package cloudbeds
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+)
+
+const (
+	opHotels       = "getHotels"
+	opDetails      = "getHotelDetails"
+	opReservations = "getReservationsWithRateDetails"
+
+	hotelsPage       = 20  // the default of getHotels, whose maximum is not documented
+	reservationsPage = 100 // the default and maximum of getReservationsWithRateDetails
+)
+
+// overlap is how far a filter by time of update reaches back: it is not established in which zone modifiedFrom is read.
+const overlap = 24 * time.Hour
+
+// Resources implements driver.ResourceLister by GET getHotels: the properties that the key reaches, or the integration's one. Address,
+// policy and amenities are getHotelDetails' alone, see ResourcesByID. There is no filter by time of update.
+func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
+	s := pagination.Start{Stream: "cloudbeds/hotels/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
+	query := url.Values{}
+	if d.property != "" {
+		query.Set("propertyIDs", d.property) // the plural here, the singular elsewhere
+		s.Stream += "/" + d.property
+	}
+	keep := func(raw json.RawMessage) bool { return of(raw, d.property) }
+	return list(ctx, d, s, opHotels, "propertyID", hotelsPage, query, keep, d.adapt.hotel)
+}
+
+// Transactions implements driver.TransactionLister by GET getReservationsWithRateDetails, newest change first: what changes meanwhile
+// moves rows to the front, so that a row comes twice rather than never. Deleted reservations are listed, as canceled ones.
+//
+// A misspelt or unknown filter is ignored by the partner without a word, so property and time of update are looked at again here.
+func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {
+	s := pagination.Start{Stream: "cloudbeds/reservations/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
+	query := url.Values{"includeDeleted": {"true"}, "sortByRecent": {"true"}}
+	property := d.property
+	if q.ResourceID != "" {
+		if property != "" && property != q.ResourceID {
+			return pagination.Of[driver.Transaction]() // another property than the integration's
+		}
+		property = q.ResourceID
+	}
+	if property != "" {
+		query.Set("propertyID", property)
+		s.Stream += "/" + property
+	}
+	var since time.Time
+	if !q.UpdatedSince.IsZero() {
+		since = q.UpdatedSince.UTC().Truncate(time.Second)
+		// A time in ISO 8601, with T and Z, is refused.
+		query.Set("modifiedFrom", since.Add(-overlap).Format(time.DateTime))
+		s.Stream += "/since/" + strconv.FormatInt(since.Unix(), 10)
+	}
+	keep := func(raw json.RawMessage) bool { return of(raw, property) && !before(raw, since) }
+	return list(ctx, d, s, opReservations, "reservationID", reservationsPage, query, keep, d.adapt.reservation)
+}
+
+// of reports whether a row is of the property. One that does not say is taken to be.
+func of(raw json.RawMessage, property string) bool {
+	id := rowID(raw, "propertyID")
+	return property == "" || id == "" || id == property
+}
+
+// before reports whether a row says that it was changed last before since.
+func before(raw json.RawMessage, since time.Time) bool {
+	if since.IsZero() {
+		return false
+	}
+	o, err := open(raw, new([]oddity))
+	if err != nil {
+		return false
+	}
+	t, ok := o.instant("dateModifiedUTC").Get()
+	return ok && t.Before(since)
+}
+
+// ResourcesByID implements driver.ResourceGetter by GET getHotelDetails, one call for each. A property that is not the key's is
+// refused with one of two messages, which mean that it is not there; no other refusal does.
+func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
+	return byID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
+		raw, _, err := d.hotel(ctx, ids[0])
+		if unknown(err) || err == nil && rowID(raw, "propertyID") != ids[0] {
+			return pagination.Batch[driver.Resource]{}, nil
+		}
+		if err != nil {
+			return pagination.Batch[driver.Resource]{}, err
+		}
+		return each(ctx, d, opDetails, "propertyID", []json.RawMessage{raw}, d.adapt.hotel), nil
+	})
+}
+
+// TransactionsByID implements driver.TransactionGetter by getReservationsWithRateDetails with a list of ids: a row that does not come is not
+// there.
+func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
+	return byID(ctx, ids, reservationsPage, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
+		q := url.Values{"reservationID": {strings.Join(ids, ",")}, "includeDeleted": {"true"}, "pageNumber": {"1"}, "pageSize": {strconv.Itoa(reservationsPage)}}
+		if d.property != "" {
+			q.Set("propertyID", d.property)
+		}
+		env, r, err := d.call(ctx, opReservations, "/"+opReservations, q)
+		if err != nil {
+			return pagination.Batch[driver.Transaction]{}, err
+		}
+		rows, err := env.rows("reservationID")
+		if err != nil {
+			return pagination.Batch[driver.Transaction]{}, d.failed(opReservations, r, err)
+		}
+		rows = slices.DeleteFunc(rows, func(raw json.RawMessage) bool {
+			id := rowID(raw, "reservationID")
+			return id != "" && !slices.Contains(ids, id) || !of(raw, d.property)
+		})
+		return each(ctx, d, opReservations, "reservationID", rows, d.adapt.reservation), nil
+	})
+}
+
+// Media implements driver.MediaLister: the photos of getHotelDetails, the property's own first. They have no ids; one is made from the
+// URL. A property that is not there is an error that wraps driver.ErrNotFound.
+func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
+	return pagination.Token(ctx, pagination.Start{Stream: "cloudbeds/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
+		raw, r, err := d.hotel(ctx, resourceID)
+		if unknown(err) || err == nil && rowID(raw, "propertyID") != resourceID {
+			err = d.failed(opDetails, r, driver.ErrNotFound)
+		}
+		if err != nil {
+			return pagination.Batch[driver.Media]{}, err
+		}
+		b := each(ctx, d, opDetails, "image", photos(raw), func(raw json.RawMessage, odd *[]oddity) (driver.Media, error) {
+			return d.adapt.photo(raw, resourceID, odd)
+		})
+		seen := map[string]bool{}
+		b.Items = slices.DeleteFunc(b.Items, func(m driver.Media) bool {
+			again := seen[m.ID]
+			seen[m.ID] = true
+			return again
+		})
+		for i := range b.Items {
+			b.Items[i].Position = driver.Some(i)
+		}
+		return b, nil
+	})
+}
+
+// list pages through a collection by page number.
+func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, id string, size int, query url.Values, keep func(json.RawMessage) bool,
+	normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Pages[T] {
+	return pagination.Number(ctx, s, 1, size, func(ctx context.Context, page, size int) (pagination.Batch[T], error) {
+		q := url.Values{"pageNumber": {strconv.Itoa(page)}, "pageSize": {strconv.Itoa(size)}}
+		for name, v := range query {
+			q[name] = v
+		}
+		env, r, err := d.call(ctx, op, "/"+op, q)
+		if err != nil {
+			return pagination.Batch[T]{}, err
+		}
+		rows, err := env.rows(id)
+		if err != nil {
+			return pagination.Batch[T]{}, d.failed(op, r, err)
+		}
+		kept := slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
+		return batch(env, rows, id, each(ctx, d, op, id, kept, normalize)), nil
+	})
+}
+
+// each normalizes rows one by one and reports in the log, by name and once a page, what fields came in another form.
+func each[T any](ctx context.Context, d *Driver, op, idName string, rows []json.RawMessage, normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Batch[T] {
+	odd := map[string]int{}
+	var failed []json.RawMessage
+	b := driver.Each(rows, func(raw json.RawMessage) (t T, err error) {
+		done := false
+		defer func() {
+			if !done || err != nil {
+				failed = append(failed, raw)
+			}
+		}()
+		var found []oddity
+		t, err = normalize(raw, &found)
+		for _, o := range found {
+			odd[o.field+": "+o.problem]++
+		}
+		done = true
+		return t, err
+	})
+	for i, raw := range failed {
+		// Each knows neither the names of the ids nor what must not be kept.
+		kept := public(raw)
+		b.Rejected[i].Raw = kept[:min(len(kept), pagination.MaxRaw)]
+		b.Rejected[i].ID = rowID(raw, idName)
+	}
+	if len(odd) > 0 {
+		fields := make([]any, 0, len(odd))
+		for _, name := range sortedKeys(odd) {
+			fields = append(fields, slog.Int(name, odd[name]))
+		}
+		d.log.WarnContext(ctx, "fields came in a form that is not documented and were left out", "partner", Partner,
+			"integration", d.integration, "op", op, slog.Group("fields", fields...))
+	}
+	return b
+}
+
+// call makes a call and reads the envelope of its answer. A refusal that the classifier did not see, because success stood
+// behind more than it looks at, is found here.
+func (d *Driver) call(ctx context.Context, op, path string, query url.Values) (envelope, *driver.Response, error) {
+	r, err := driver.Get[*driver.Response](ctx, d.api, op, path, query)
+	if err != nil {
+		return envelope{}, nil, err
+	}
+	env, err := readEnvelope(r.Body, r.Header.Get("Content-Type"))
+	if err != nil {
+		return envelope{}, r, d.failed(op, r, err)
+	}
+	if env.refused {
+		e := d.failed(op, r, errRefused)
+		e.Verdict, e.Message = refusal(env.message), say(env.message)
+		return envelope{}, r, e
+	}
+	return env, r, nil
+}

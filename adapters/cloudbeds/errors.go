@@ -1,0 +1,62 @@
+package cloudbeds
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/retry"
+)
+
+// failed is the error of an answer that came and is not what was asked for. r may be nil.
+func (d *Driver) failed(op string, r *driver.Response, err error) *retry.Error {
+	e := &retry.Error{
+		Verdict: retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true},
+		Partner: Partner, Op: op, Integration: d.integration, Err: err,
+	}
+	if r != nil {
+		e.Status, e.RequestID, e.Attempts, e.Waits = r.Status, r.RequestID, r.Attempts, r.Waits
+	}
+	if errors.Is(err, driver.ErrNotFound) {
+		e.Verdict = retry.Verdict{Class: retry.Client, Sent: retry.Answered}
+	}
+	return e
+}
+
+// unknown reports whether err is the partner's refusal of a property's id. It comes with status 200, and only these two messages are
+// taken for it: another refusal must not make a property look deleted.
+func unknown(err error) bool {
+	e, ok := errors.AsType[*retry.Error](err)
+	return ok && e.Class == retry.Client && (e.Message == noProperty || e.Message == "Parameter propertyID is not valid")
+}
+
+// byID reads ids in groups of at most size, as one page each.
+func byID[T any](ctx context.Context, ids []string, size int, get func(context.Context, []string) (pagination.Batch[T], error)) pagination.Pages[T] {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
+	return func(yield func(pagination.Page[T], error) bool) {
+		for at := 0; at < len(ids); at += size {
+			if ctx.Err() != nil {
+				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, context.Cause(ctx))
+				return
+			}
+			sent := time.Now()
+			b, err := get(ctx, ids[at:min(at+size, len(ids))])
+			if err != nil {
+				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, err)
+				return
+			}
+			p := pagination.Page[T]{Items: b.Items, Rejected: b.Rejected, Total: -1, Sent: sent}
+			if at+size < len(ids) {
+				p.Next = pagination.Beginning // more follows, and cannot be resumed: ask again for the ids
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}

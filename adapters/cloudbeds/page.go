@@ -1,0 +1,158 @@
+package cloudbeds
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/pagination"
+)
+
+// envelope is what stands around an answer's data: {"success", "data", "count", "total", "message"}, and of the errors that have another
+// one {"status", "error", "error_description"}.
+type envelope struct {
+	refused bool // success or status is false, or there is an error in place of success
+	code    string
+	message string
+	total   int // 0: not said
+	counted bool
+	data    json.RawMessage // nil: there is none
+}
+
+var (
+	errNoRows  = errors.New("data is neither an array nor an object of rows")
+	errRefused = errors.New("the partner says that it did not succeed")
+)
+
+// readEnvelope reads a whole answer. One that is neither data nor a refusal is an error, never an empty page: what an empty page
+// does not list is taken for deleted.
+func readEnvelope(body []byte, contentType string) (envelope, error) {
+	var fields map[string]json.RawMessage
+	if err := driver.Decode(body, contentType, &fields); err != nil {
+		return envelope{}, err
+	}
+	env := envelopeOf(fields)
+	if !env.refused && env.data == nil {
+		return env, fmt.Errorf("%w: neither data nor a refusal", driver.ErrUndecodable)
+	}
+	return env, nil
+}
+
+// envelopeOf tells success from refusal. A success that is given as "false", 0 or "" is none: this is PHP.
+func envelopeOf(fields map[string]json.RawMessage) envelope {
+	env := envelope{}
+	success, said := fields["success"]
+	if !said {
+		success, said = fields["status"]
+	}
+	if s, ok := scalar(success); said && ok {
+		env.refused = s == "false" || s == "0" || s == ""
+	}
+	code, _ := scalar(fields["error"])
+	if !said && code != "" {
+		env.refused = true
+	}
+	for _, name := range []string{"message", "error_description", "error"} {
+		if s, _ := scalar(fields[name]); s != "" && env.message == "" {
+			env.message = s
+		}
+	}
+	env.code = code
+	if s, ok := scalar(fields["total"]); ok {
+		if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+			env.total, env.counted = n, true
+		}
+	}
+	if raw, ok := fields["data"]; ok {
+		env.data = raw
+	}
+	return env
+}
+
+// head reads what can be read of the envelope in the beginning of a body: the fields at the top that come whole in it.
+func head(body []byte) envelope {
+	fields := map[string]json.RawMessage{}
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return envelope{}
+	}
+	for dec.More() {
+		t, err := dec.Token()
+		name, ok := t.(string)
+		var raw json.RawMessage
+		if err != nil || !ok || dec.Decode(&raw) != nil {
+			break
+		}
+		fields[name] = raw
+	}
+	return envelopeOf(fields)
+}
+
+// rows are the rows in data: an array, an object keyed by id (both documented), or one row alone, which has the id. An empty PHP map may
+// come as [].
+func (e envelope) rows(id string) ([]json.RawMessage, error) {
+	bad := fmt.Errorf("%w: %w", driver.ErrUndecodable, errNoRows)
+	switch kind(e.data) {
+	case '[':
+		var rows []json.RawMessage
+		if json.Unmarshal(e.data, &rows) != nil {
+			return nil, bad
+		}
+		return rows, nil
+	case 'n':
+		if e.counted && e.total == 0 {
+			return nil, nil
+		}
+	case '{':
+		var keyed map[string]json.RawMessage
+		if json.Unmarshal(e.data, &keyed) != nil {
+			return nil, bad
+		}
+		if _, ok := keyed[id]; ok {
+			return []json.RawMessage{e.data}, nil
+		}
+		rows := make([]json.RawMessage, 0, len(keyed))
+		for _, key := range sortedKeys(keyed) {
+			if kind(keyed[key]) != '{' {
+				return nil, bad
+			}
+			rows = append(rows, keyed[key])
+		}
+		return rows, nil
+	}
+	return nil, bad
+}
+
+// batch is a page as pagination wants it.
+func batch[T any](env envelope, rows []json.RawMessage, id string, b pagination.Batch[T]) pagination.Batch[T] {
+	b.Rows, b.Total = len(rows), env.total
+	if env.counted && env.total == 0 && b.Rows == 0 {
+		b.More = pagination.No
+	}
+	if b.Rows > 0 {
+		// A server that ignores pageNumber would send its first page for ever.
+		ids := []string{rowID(rows[0], id), rowID(rows[len(rows)-1], id)}
+		if !slices.Contains(ids, "") {
+			b.Fingerprint = strings.Join(ids, " ")
+		}
+	}
+	return b
+}
+
+// rowID returns a row's id, "" if it cannot be read.
+func rowID(raw json.RawMessage, name string) string {
+	o, err := open(raw, new([]oddity))
+	if err != nil {
+		return ""
+	}
+	id, err := o.id(name)
+	if err != nil {
+		return ""
+	}
+	return id
+}
