@@ -118,10 +118,13 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 		if err != nil {
 			return pagination.Batch[driver.Transaction]{}, d.failed(opReservations, r, err)
 		}
-		rows = slices.DeleteFunc(rows, func(raw json.RawMessage) bool {
-			id := rowID(raw, "reservationID")
-			return id != "" && !slices.Contains(ids, id) || !of(raw, d.property)
-		})
+		for _, raw := range rows {
+			// Rows that were not asked for say that the filter was ignored, and then a row that is missing says nothing.
+			if id := rowID(raw, "reservationID"); id != "" && !slices.Contains(ids, id) {
+				return pagination.Batch[driver.Transaction]{}, d.failed(opReservations, r, errIgnored)
+			}
+		}
+		rows = slices.DeleteFunc(rows, func(raw json.RawMessage) bool { return !of(raw, d.property) })
 		return each(ctx, d, opReservations, "reservationID", rows, d.adapt.reservation), nil
 	})
 }

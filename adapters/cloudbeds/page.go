@@ -26,6 +26,7 @@ type envelope struct {
 
 var (
 	errNoRows  = errors.New("data is neither an array nor an object of rows")
+	errIgnored = errors.New("reservations came that were not asked for: the filter by id was ignored")
 	errRefused = errors.New("the partner says that it did not succeed")
 )
 

@@ -3,6 +3,7 @@ package cloudbedstest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -136,8 +137,7 @@ func (s *Server) paged(w http.ResponseWriter, r *http.Request, n, size int, id s
 	case odd && shape == 0 && count > 0:
 		keyed := map[string]any{}
 		for _, row := range rows {
-			key, _ := row[id].(string)
-			keyed[key] = row
+			keyed[fmt.Sprint(row[id])] = row
 		}
 		send(w, http.StatusOK, encode(answer{true, keyed, &count, &n}))
 	case odd && shape == 1:
