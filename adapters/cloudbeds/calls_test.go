@@ -328,3 +328,27 @@ func TestAnotherProperty(t *testing.T) {
 		}
 	})
 }
+
+// A row that cannot be read is rejected alone, under its id and without what must not be kept.
+func TestRejectedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := driver.NewRegistry(driver.Options{Transport: answers(`{"success":true,"data":[{"reservationID":"1","estimatedArrivalTime":"late"},
+			{"reservationID":2,"startDate":"soon","cardsOnFile":["CANARY"]},{"status":"confirmed"}]}`)})
+		defer reg.Close(context.Background())
+		if err := cloudbeds.Register(reg); err != nil {
+			t.Fatal(err)
+		}
+		d, err := reg.OpenIntegration(t.Context(), good().Integration("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p, err := range d.(*cloudbeds.Driver).Transactions(t.Context(), driver.Query{}) {
+			if err != nil || len(p.Items) != 1 || len(p.Rejected) != 2 {
+				t.Fatalf("%d items, %d rejected, %v", len(p.Items), len(p.Rejected), err)
+			}
+			if r := p.Rejected[0]; r.ID != "2" || strings.Contains(string(r.Raw), "CANARY") || r.Err.Error() != "startDate: not a date" {
+				t.Errorf("%s, %s: %v", r.ID, r.Raw, r.Err)
+			}
+		}
+	})
+}
