@@ -55,9 +55,9 @@ func sync(ctx context.Context, o options, env func(string) string, out io.Writer
 	cfg := importer.Config{
 		Driver: d, Integration: p.integration, Store: store,
 		Calls: func() int64 {
-			c, err := m.counts(ctx)
+			c, err := m.counts(context.WithoutCancel(ctx)) // also at the end of a run that was stopped
 			if err != nil {
-				return 0 // the context ended; the counts are asked for again at the end
+				return 0 // only a reader that was shut down says no
 			}
 			return c.requests
 		},
