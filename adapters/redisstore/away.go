@@ -214,14 +214,33 @@ func (q *Quota) alone(ctx context.Context, o *op, key string, now time.Time, awa
 	return ratelimit.Grant{OK: true, Slot: uint32(q.last), Gen: uint32(q.last >> 32), Cost: o.cost}, nil
 }
 
-// tell tells of events, in order.
+// tell tells of events, in order. The goroutine that is telling already, if any, tells them after the rest; that may be
+// this one, in a callback.
 func (q *Quota) tell(events []Event) {
 	if len(events) == 0 || q.o.OnEvent == nil {
 		return
 	}
-	q.events.Lock()
-	defer q.events.Unlock()
-	for _, e := range events {
-		q.o.OnEvent(e)
+	q.told.Lock()
+	q.pending = append(q.pending, events...)
+	if q.telling {
+		q.told.Unlock()
+		return
 	}
+	q.telling = true
+	defer func() {
+		q.telling = false
+		q.told.Unlock()
+	}()
+	for len(q.pending) > 0 {
+		e := q.pending[0]
+		q.pending = q.pending[1:]
+		q.call(e)
+	}
+}
+
+// call calls OnEvent without the lock, which is held again afterwards even if OnEvent panics.
+func (q *Quota) call(e Event) {
+	q.told.Unlock()
+	defer q.told.Lock()
+	q.o.OnEvent(e)
 }

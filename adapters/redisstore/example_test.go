@@ -45,7 +45,7 @@ func Example() {
 		admitted++
 	}
 	fmt.Println(admitted, "calls")
-	// Output:
+	// Unordered output:
 	// Redis is away
 	// 5 calls
 }

@@ -39,8 +39,8 @@ type Options struct {
 	Away Policy
 	// AwayFor bounds LocalShare and FailOpen: an outage that lasts longer goes on as FailClosed. 0 means a minute.
 	AwayFor time.Duration
-	// OnEvent, if set, is told of outages and of lost data. It is called without locks held, one call at a time, and must
-	// not block.
+	// OnEvent, if set, is told of outages and of lost data. It is called without locks held, one call at a time in
+	// the order of the events, and must not block.
 	OnEvent func(Event)
 }
 
@@ -72,7 +72,9 @@ type Quota struct {
 	stop   chan struct{} // closed by Close
 	wg     sync.WaitGroup
 
-	events sync.Mutex // held while OnEvent is called; nothing else is
+	told    sync.Mutex // guards the fields below; not held while OnEvent is called
+	pending []Event    // not yet told
+	telling bool       // a goroutine is telling them
 
 	mu      sync.Mutex // guards the fields below; not held during I/O
 	closed  bool
