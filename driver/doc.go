@@ -96,6 +96,14 @@
 //	resource_id, url, thumbnail_url     where it belongs and where it is
 //	caption, position, source           text; from 0; the partner's word for where it comes from
 //
+// A [Day] is one night of a resource, or of a unit or rate plan of it, in a calendar.
+//
+//	resource_id, unit_id, rate_plan_id  what it is about; see Day.Key
+//	date, status, status_text           the night; for sale or why not; the partner's word
+//	available, closed, price            how many are for sale; whether at all; of the night
+//	min_stay, max_stay                  nights of a stay that arrives on the day
+//	closed_to_arrival, closed_to_departure
+//
 // Amounts are [Money]: integers in the currency's minor unit, read from decimal text by [ParseMoney]. Nights are [Date], days without a
 // time zone; instants are time.Time in UTC. Records, messages and customers print as their ids, so that none gets into a log by accident.
 package driver

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"log/slog"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +14,7 @@ import (
 )
 
 // Driver is one integration's connection to its partner. What else it can do it says by implementing the optional
-// interfaces of this file; see [Capabilities]. A Driver is safe for concurrent use.
+// interfaces of this package; see [Capabilities]. A Driver is safe for concurrent use.
 type Driver interface {
 	// Info describes the driver. It sends nothing and returns the same every time.
 	Info() Info
@@ -59,37 +57,6 @@ type TransactionGetter interface {
 	TransactionsByID(ctx context.Context, ids []string) pagination.Pages[Transaction]
 }
 
-// QueueSource is a stream of messages that the partner forgets once they are taken, shared by all integrations of one
-// account with it (Booking.com: the machine account). One reader at a time, across processes, drains it: receive, store the
-// raw messages, then acknowledge. It is never prefetched, and a destructive read is never repeated.
-type QueueSource interface {
-	// Queue names the stream; readers of the same name exclude each other.
-	Queue() string
-	// Receive reads what is waiting. Each page is one read; its Receipt goes to Acknowledge after the page is stored.
-	Receive(ctx context.Context) pagination.Pages[Message]
-	// Acknowledge makes the partner forget a page. A nil receipt needs none.
-	Acknowledge(ctx context.Context, receipt any) error
-	// Parse turns a stored message into records. It is a pure function.
-	Parse(m Message) (pagination.Batch[Transaction], error)
-}
-
-// Message is one message of a [QueueSource], as it came.
-type Message struct {
-	ID       string // the partner's, "" when it gives none
-	Account  string // the integration's account it belongs to, "" while unknown
-	Body     []byte
-	Received time.Time
-}
-
-// String returns the message's id alone.
-func (m Message) String() string { return "message " + strconv.Quote(m.ID) }
-
-// GoString is String.
-func (m Message) GoString() string { return m.String() }
-
-// LogValue implements slog.LogValuer: the id alone.
-func (m Message) LogValue() slog.Value { return slog.StringValue(m.ID) }
-
 // StatusPusher tells the partner a transaction's new status.
 type StatusPusher interface {
 	PushStatus(ctx context.Context, key EffectKey, transactionID string, s TransactionStatus) (Effect, error)
@@ -116,8 +83,14 @@ func Capabilities(d Driver) []string {
 			names = append(names, name)
 		}
 	}
-	_, ok := d.(MediaLister)
+	_, ok := d.(CalendarLister)
+	can(ok, "CalendarLister")
+	_, ok = d.(CalendarPusher)
+	can(ok, "CalendarPusher")
+	_, ok = d.(MediaLister)
 	can(ok, "MediaLister")
+	_, ok = d.(QueueRecoverer)
+	can(ok, "QueueRecoverer")
 	_, ok = d.(QueueSource)
 	can(ok, "QueueSource")
 	_, ok = d.(ResourceGetter)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/pagination"
@@ -34,10 +35,19 @@ func (able) ResourcesByID(context.Context, []string) pagination.Pages[driver.Res
 func (able) TransactionsByID(context.Context, []string) pagination.Pages[driver.Transaction] {
 	return nil
 }
-func (able) Queue() string                                                            { return "" }
-func (able) Receive(context.Context) pagination.Pages[driver.Message]                 { return nil }
-func (able) Acknowledge(context.Context, any) error                                   { return nil }
-func (able) Parse(driver.Message) (b pagination.Batch[driver.Transaction], err error) { return }
+func (able) Queue() (q driver.Queue)                                             { return }
+func (able) Receive(context.Context) pagination.Pages[driver.Message]            { return nil }
+func (able) Acknowledge(context.Context, any) error                              { return nil }
+func (able) Recover(context.Context, time.Time) pagination.Pages[driver.Message] { return nil }
+func (able) Parse(driver.Message, string) (b pagination.Batch[driver.Transaction], err error) {
+	return
+}
+func (able) Calendar(context.Context, string, driver.Date, driver.Date) pagination.Pages[driver.Day] {
+	return nil
+}
+func (able) PushCalendar(context.Context, driver.EffectKey, string, []driver.Day) (e driver.Effect, err error) {
+	return
+}
 func (able) PushStatus(context.Context, driver.EffectKey, string, driver.TransactionStatus) (e driver.Effect, err error) {
 	return
 }
@@ -46,7 +56,10 @@ func TestCapabilities(t *testing.T) {
 	if got := driver.Capabilities(&acme{}); got != nil {
 		t.Errorf("got %q", got)
 	}
-	want := []string{"MediaLister", "QueueSource", "ResourceGetter", "ResourceLister", "StatusPusher", "TransactionGetter", "TransactionLister"}
+	want := []string{
+		"CalendarLister", "CalendarPusher", "MediaLister", "QueueRecoverer", "QueueSource", "ResourceGetter", "ResourceLister", "StatusPusher",
+		"TransactionGetter", "TransactionLister",
+	}
 	if got := driver.Capabilities(able{}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -31,6 +31,7 @@ func TestValidateAcceptsWhatIsRight(t *testing.T) {
 	lat := 0.0
 	for _, rec := range []any{
 		tx, &tx, driver.Resource{Record: driver.Record{ID: "r"}}, driver.Media{Record: driver.Record{ID: "m"}, ResourceID: "r"},
+		driver.Day{ResourceID: "r", Date: driver.Date{Year: 2026, Month: 12, Day: 2}, MinStay: driver.Some(2), MaxStay: driver.Some(0)},
 		driver.Resource{Record: driver.Record{ID: "r"}, Status: driver.Some(driver.ResourceActive), Address: driver.Some(driver.Address{Lat: &lat}),
 			Amenities: driver.Some([]string(nil)), Custom: driver.Null[map[string]string](), CoverURL: driver.Some("https://cdn.example.com/a.jpg")},
 	} {
@@ -64,6 +65,11 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 			[]string{"id: max=200", "status: status", "bedrooms: finite", "min_stay: gte=0", "address.lat: lte=90", "cover_url: weburl"}},
 		{driver.Media{Record: driver.Record{ID: "m"}, URL: driver.Some("file:///canary"), Position: driver.Some(-1)},
 			[]string{"resource_id: required", "url: weburl", "position: gte=0"}},
+		{driver.Day{Date: driver.Date{Year: 2026, Month: 2, Day: 30}, Status: driver.Some(driver.DayStatus("canary")), Available: driver.Some(-1),
+			Price: driver.Some(driver.Money{Currency: "canary"}), MinStay: driver.Some(3), MaxStay: driver.Some(2)},
+			[]string{"resource_id: required", "date.day: date", "status: status", "available: gte=0", "price.currency: currency",
+				"max_stay: not_below_min_stay"}},
+		{driver.Day{ResourceID: "r"}, []string{"date: required"}},
 	} {
 		err := driver.Validate(tt.rec)
 		if err == nil {
@@ -94,12 +100,12 @@ func TestValidateRefusesWhatIsNoRecord(t *testing.T) {
 
 // Each field of the records can be set, written, read back and validated; a tag that the validator does not know panics.
 func TestEveryFieldOfTheModel(t *testing.T) {
-	for _, rec := range []any{&driver.Resource{}, &driver.Transaction{}, &driver.Media{}} {
+	for _, rec := range []any{&driver.Resource{}, &driver.Transaction{}, &driver.Media{}, &driver.Day{}} {
 		v := reflect.ValueOf(rec).Elem()
 		fields := 0
 		names := map[string]bool{}
 		for f, fv := range v.Fields() {
-			if f.Anonymous {
+			if f.Anonymous || f.Tag.Get("json") == "-" {
 				continue
 			}
 			fields++
@@ -114,21 +120,42 @@ func TestEveryFieldOfTheModel(t *testing.T) {
 				}
 			}
 		}
-		v.FieldByName("ID").SetString("x")
-		if m, ok := rec.(*driver.Media); ok {
-			m.ResourceID = "r"
+		required := 1
+		switch r := rec.(type) {
+		case *driver.Day:
+			r.ResourceID, r.Date = "r", driver.Date{Year: 2026, Month: 12, Day: 2}
+			required = 2
+		case *driver.Media:
+			r.ID, r.ResourceID = "x", "r"
+		default:
+			v.FieldByName("ID").SetString("x")
 		}
 		if err := driver.Validate(rec); err != nil {
 			t.Errorf("%T of nulls: %v", rec, err)
 		}
 		b, err := json.Marshal(rec)
-		if err != nil || bytes.Count(b, []byte("null")) < fields-1 {
+		if err != nil || bytes.Count(b, []byte("null")) < fields-required {
 			t.Errorf("%T: %s, %v", rec, b, err)
 		}
 		back := reflect.New(v.Type())
 		if err := json.Unmarshal(b, back.Interface()); err != nil || !reflect.DeepEqual(back.Interface(), rec) {
 			t.Errorf("%T: back as %+v, %v", rec, back.Interface(), err)
 		}
+	}
+}
+
+func TestDayKey(t *testing.T) {
+	night := driver.Date{Year: 2026, Month: 12, Day: 2}
+	d := driver.Day{ResourceID: "r", Date: night}
+	if got, want := d.Key(), (driver.DayKey{ResourceID: "r", Date: night}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	d.UnitID, d.RatePlanID = driver.Some("u"), driver.Some("p")
+	if got, want := d.Key(), (driver.DayKey{ResourceID: "r", UnitID: "u", RatePlanID: "p", Date: night}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got, want := d.String(), "r 2026-12-02"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -139,7 +166,8 @@ func TestPromise8_RecordsDoNotPrint(t *testing.T) {
 	c, _ := tx.Customer.Get()
 	var b bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&b, nil))
-	for _, v := range []any{tx, &tx, m, &m, c, &c} {
+	d := driver.Day{ResourceID: "r", Date: driver.Date{Year: 2026, Month: 12, Day: 2}, StatusText: driver.Some("canary")}
+	for _, v := range []any{tx, &tx, m, &m, c, &c, d, &d} {
 		fmt.Fprintf(&b, "%v %+v %#v %s\n", v, v, v, v)
 		log.Info("record", "v", v)
 	}

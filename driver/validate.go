@@ -13,7 +13,7 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// Validate checks a normalized record (a [Resource], [Transaction] or [Media], or a pointer to one) against what this package
+// Validate checks a normalized record (a [Resource], [Transaction], [Media] or [Day], or a pointer to one) against what this package
 // says of its fields. The error names every field that is wrong and the rule it breaks; its text holds no value.
 func Validate(record any) error {
 	v := reflect.ValueOf(record)
@@ -30,6 +30,8 @@ func Validate(record any) error {
 			kind = KindTransaction
 		case Media:
 			kind = KindMedia
+		case Day:
+			kind = KindDay
 		}
 	}
 	if kind == "" {
@@ -105,6 +107,12 @@ var records = sync.OnceValue(func() *validator.Validate {
 			sl.ReportError(s.End, "end", "End", "not_before_start", "")
 		}
 	}, Stay{})
+	v.RegisterStructValidation(func(sl validator.StructLevel) {
+		d := sl.Current().Interface().(Day)
+		if most := d.MaxStay.Or(0); most > 0 && d.MinStay.Or(0) > most {
+			sl.ReportError(most, "max_stay", "MaxStay", "not_below_min_stay", "")
+		}
+	}, Day{})
 	return v
 })
 
@@ -114,6 +122,7 @@ var statuses = map[reflect.Type][]string{
 		string(StatusInquiry), string(StatusPending), string(StatusConfirmed), string(StatusCheckedIn), string(StatusCheckedOut), string(StatusNoShow),
 		string(StatusCanceled), string(StatusDeclined), string(StatusExpired), string(StatusClosed), string(StatusOther),
 	},
+	reflect.TypeFor[DayStatus](): {string(DayAvailable), string(DayBooked), string(DayReserved), string(DayBlocked), string(DayOther)},
 }
 
 // optional gives the validator what an Opt holds: a pointer, so that a value that is there is checked although it is zero, or nil.
@@ -131,7 +140,9 @@ func optional(f reflect.Value) any {
 func optTypes() []any {
 	seen := map[reflect.Type]bool{}
 	var types []any
-	for _, rec := range []reflect.Type{reflect.TypeFor[Record](), reflect.TypeFor[Resource](), reflect.TypeFor[Transaction](), reflect.TypeFor[Media]()} {
+	for _, rec := range []reflect.Type{
+		reflect.TypeFor[Record](), reflect.TypeFor[Resource](), reflect.TypeFor[Transaction](), reflect.TypeFor[Media](), reflect.TypeFor[Day](),
+	} {
 		for f := range rec.Fields() {
 			if _, ok := reflect.Zero(f.Type).Interface().(interface{ value() any }); ok && !seen[f.Type] {
 				seen[f.Type] = true
