@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -214,4 +215,36 @@ func ExampleNewSigner() {
 	// Output:
 	// the API saw 1767225600 075dc4868c760ae9 <nil>
 	// refused: true
+}
+
+// An API with a token exchange of its own, here in the words of Booking.com's: one JSON object for another, a JWT that
+// says itself how long it lives, and 30 exchanges an hour.
+func ExampleSession() {
+	login := rtFunc(func(req *http.Request) (*http.Response, error) {
+		body := fmt.Sprintf(`{"jwt":"h.%s.s","ruid":"8b0a6d3c"}`, base64.RawURLEncoding.EncodeToString(
+			fmt.Appendf(nil, `{"exp":%d}`, time.Now().Add(time.Hour).Unix())))
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	})
+	src, err := auth.NewSource(auth.SourceConfig{
+		Key: "booking/machine-41001",
+		Exchanger: auth.Session{
+			URL:       "https://login.example.com/token-based-authentication/exchange",
+			Body:      map[string]auth.Secret{"client_id": "41001", "client_secret": "s3cret"},
+			Token:     "jwt",
+			RequestID: "ruid",     // in errors, for the partner's support
+			RefusedBy: []int{400}, // as 401 and 403 do
+			Transport: login,
+		},
+		Origins: []string{"https://api.example.com"},
+		Budget:  auth.Budget{Requests: 30, Per: time.Hour},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer src.Close()
+	token, generation, err := src.Token(context.Background())
+	fmt.Println("generation", generation, "lives for", token.Expiry.Sub(token.Obtained).Round(time.Minute), err)
+	// Output:
+	// generation 1 lives for 1h0m0s <nil>
 }

@@ -179,7 +179,7 @@ func (s *Source) settled(r Record, old, wanted *view) (result, bool) {
 	now := time.Now()
 	refused := wanted != nil && wanted.is(r)
 	if r.Token.Access != "" && !refused {
-		v := newView(r, now, s.c.Early, s.c.Late)
+		v := s.viewOf(r, now)
 		if old != nil && old.is(r) {
 			if v.fresh(now) {
 				return result{rec: r, ok: true}, true
@@ -277,7 +277,7 @@ func (s *Source) land(f *flight, res result, wanted *view) {
 	if res.ok {
 		v := s.view
 		if v == nil || !v.is(res.rec) {
-			v = newView(res.rec, now, s.c.Early, s.c.Late)
+			v = s.viewOf(res.rec, now)
 			if v.born = wanted != nil; !v.born {
 				s.strikes = 0
 			}

@@ -15,6 +15,7 @@ import (
 type tokenReply struct {
 	Access, Refresh, Type, Scope string
 	Error                        string
+	id                           string        // the answer's own, for the partner's support
 	expiresIn, expiresAt         time.Duration // the latter since 1970; 0: not given
 	understood                   bool
 }

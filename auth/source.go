@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/textproto"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ type SourceConfig struct {
 	Store     Store // nil: in memory, for this Source alone
 	// Origins that the token may travel to.
 	Origins []string
+	// Header is where the token travels, bare; "" means Authorization, after the token's type.
+	Header string
 	// Early is how long before expiry a refresh starts in the background; 0 means a fifth of the lifetime, at most 1
 	// h. Late is how long before expiry callers wait for it; 0 means a tenth of Early, at most 1 min. Both are kept
 	// within half of a token's lifetime.
@@ -40,6 +43,7 @@ type Source struct {
 	c           SourceConfig
 	origins     origins
 	fingerprint string
+	header      string // where the token travels
 	fast        atomic.Pointer[lease]
 
 	ctx  context.Context // ends at Close: what waits for others gives up
@@ -92,6 +96,7 @@ func NewSource(c SourceConfig) (*Source, error) {
 	p.check(c.Budget.Per < 0, "Budget.Per is negative")
 	p.check(c.Budget.Requests > 0 && c.Budget.Per == 0, "Budget.Per is zero: requests per what?")
 	p.check(c.Budget.Requests == 0 && c.Budget.Per > 0, "Budget.Requests is zero: how many per window?")
+	p.check(c.Header != "" && !isToken(c.Header), "Header is not a header's name")
 	if v, ok := c.Exchanger.(interface{ Validate() error }); ok {
 		p.join(v.Validate())
 	}
@@ -106,7 +111,10 @@ func NewSource(c SourceConfig) (*Source, error) {
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
 	}
-	s := &Source{c: c, origins: os, took: time.Second}
+	s := &Source{c: c, origins: os, took: time.Second, header: "Authorization"}
+	if c.Header != "" {
+		s.header = textproto.CanonicalMIMEHeaderKey(c.Header)
+	}
 	if f, ok := c.Exchanger.(interface{ Fingerprint() string }); ok {
 		s.fingerprint = f.Fingerprint()
 	}
@@ -328,7 +336,7 @@ func (s *Source) State(ctx context.Context) (State, error) {
 	}
 	if r.Token.Access == "" {
 		st.NextRefresh = now
-	} else if v := newView(r, now, s.c.Early, s.c.Late); !v.expiry.IsZero() {
+	} else if v := s.viewOf(r, now); !v.expiry.IsZero() {
 		st.NextRefresh = v.early
 	}
 	if !st.NextRefresh.IsZero() && st.NextRefresh.Before(st.CoolingDown) {

@@ -37,7 +37,7 @@ type Exchanger interface {
 type view struct {
 	token  Token
 	gen    Generation
-	header []string // the value of Authorization; never written into
+	header []string // its value; never written into
 	// From early on a refresh runs in the background, from late on callers wait for it, at expiry the token is dead.
 	// All zero: unknown.
 	early, late, expiry time.Time
@@ -49,13 +49,17 @@ type view struct {
 	quiet   time.Time // refusals are not acted upon before
 }
 
-func newView(r Record, now time.Time, early, late time.Duration) *view {
+func (s *Source) viewOf(r Record, now time.Time) *view {
 	t := r.Token
-	typ := t.Type
-	if typ == "" || strings.EqualFold(typ, "bearer") {
-		typ = "Bearer"
+	value := string(t.Access)
+	if s.c.Header == "" {
+		typ := t.Type
+		if typ == "" || strings.EqualFold(typ, "bearer") {
+			typ = "Bearer"
+		}
+		value = typ + " " + value
 	}
-	v := &view{token: t, gen: r.Generation, header: []string{typ + " " + string(t.Access)}}
+	v := &view{token: t, gen: r.Generation, header: []string{value}}
 	if t.Expiry.IsZero() {
 		return v
 	}
@@ -63,7 +67,7 @@ func newView(r Record, now time.Time, early, late time.Duration) *view {
 	if from.IsZero() {
 		from = now
 	}
-	early, late = windows(t.Expiry.Sub(from), early, late)
+	early, late := windows(t.Expiry.Sub(from), s.c.Early, s.c.Late)
 	v.early, v.late, v.expiry = t.Expiry.Add(-early), t.Expiry.Add(-late), t.Expiry
 	return v
 }

@@ -26,20 +26,23 @@ const maxTokenBody = 1 << 20
 // wire carries one request of x/oauth2 and keeps the answer: x/oauth2 loses a token over an expires_in that it does not
 // understand, and Retry-After, and prints bodies in its errors. So it writes the request, and the answer is read here.
 type wire struct {
-	next http.RoundTripper
+	next      http.RoundTripper
+	read      func(body []byte) tokenReply
+	refusedBy []int // statuses that say that the credentials are wrong, where OAuth's codes do not
 
 	req    *http.Request
 	err    error // of the transport, or of reading the body
 	status int
 	header http.Header
 	body   []byte
+	id     string // the answer's own
 }
 
 func newWire(next http.RoundTripper) *wire {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return &wire{next: next}
+	return &wire{next: next, read: readTokenReply}
 }
 
 // authStyle is never oauth2.AuthStyleAutoDetect: a probe costs a request, and may burn a code or a refresh token.
@@ -99,7 +102,8 @@ func (w *wire) token(asked time.Time, err error) (Token, error) {
 	case w.err != nil && w.status < 300: // a token may have been issued
 		return Token{}, w.fail(now, retry.Transient, fmt.Errorf("the token endpoint's answer broke off: %w", bare(w.err)))
 	}
-	r := readTokenReply(w.body)
+	r := w.read(w.body)
+	w.id = r.id
 	if w.status > 299 || r.Error != "" {
 		return Token{}, w.refused(now, r)
 	}
@@ -131,12 +135,17 @@ func (w *wire) refused(now time.Time, r tokenReply) error {
 		return w.fail(now, retry.RateLimit, errors.New(text))
 	case w.status >= 500:
 		return w.fail(now, retry.Transient, errors.New(text))
-	case slices.Contains(deadCodes, code):
+	case slices.Contains(deadCodes, code), w.credentialsRefused(r):
 		return w.fail(now, retry.Auth, fmt.Errorf("%w: %s", ErrGrant, text))
 	case code == "temporarily_unavailable", code == "server_error", code == "slow_down":
 		return w.fail(now, retry.Transient, errors.New(text))
 	}
 	return w.fail(now, retry.Client, errors.New(text))
+}
+
+// credentialsRefused is for endpoints that speak in statuses. 403 without JSON is a gateway's.
+func (w *wire) credentialsRefused(r tokenReply) bool {
+	return slices.Contains(w.refusedBy, w.status) && (w.status != http.StatusForbidden || r.understood)
 }
 
 // deadCodes are the errors that no repetition heals (RFC 6749 section 5.2). invalid_request is not among them: gateways
@@ -149,7 +158,7 @@ func (w *wire) fail(now time.Time, class retry.Class, err error) *retry.Error {
 	v := retry.Verdict{
 		Class: class, Scope: retry.Credential, Sent: retry.Answered, Fault: class == retry.Transient || class == retry.Data,
 	}
-	e := &retry.Error{Verdict: v, Status: w.status, Err: err}
+	e := &retry.Error{Verdict: v, Status: w.status, RequestID: w.id, Err: err}
 	if at, ok := retry.ParseRetryAfter(w.header, now); ok {
 		e.At = at
 	}

@@ -90,7 +90,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	resp, err := answer(t.next, withHeader(req, "Authorization", v.header), req)
+	resp, err := answer(t.next, withHeader(req, t.s.header, v.header), req)
 	if !t.refused(req, resp, err, v, false) {
 		return resp, err
 	}
@@ -110,7 +110,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if n == v || n.gen == v.gen && n.token.Access == v.token.Access {
 		return resp, nil
 	}
-	out := withHeader(req, "Authorization", n.header)
+	out := withHeader(req, t.s.header, n.header)
 	if req.GetBody != nil && req.Body != nil && req.Body != http.NoBody {
 		if out.Body, err = req.GetBody(); err != nil {
 			return resp, nil //nolint:nilerr // a body that cannot be had again cannot be replayed; the answer stands
