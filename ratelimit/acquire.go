@@ -182,6 +182,8 @@ func (l *Limiter) wait(ctx context.Context, k *key, c Call, cost int64) (Permit,
 		}
 		select {
 		case <-w.wake:
+		case <-w.early:
+			w.early = nil
 		case <-alarm:
 		case <-ctx.Done():
 			k.mu.Lock()
@@ -224,6 +226,7 @@ func (l *Limiter) try(ctx context.Context, k *key, w *waiter, now int64) (verdic
 		if g.OK {
 			return verdict{ok: true}, "", Permit{l: l, k: k, slot: g.Slot, gen: g.Gen, cost: g.Cost, at: now}, nil
 		}
+		w.early = g.Early
 		v := verdict{open: g.At.IsZero(), at: now}
 		if !v.open {
 			v.at = l.plan.ns(g.At)

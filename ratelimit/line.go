@@ -49,11 +49,12 @@ type waiter struct {
 	class        *class
 	flow         *flow
 	cost         int64
-	limit        int64         // when it must have been admitted; math.MaxInt64 for no limit
-	wake         chan struct{} // holds one
-	open         bool          // waits for a request in flight
-	out          error         // set when it was taken out of line: refused
-	at           int64         // of such a refusal
+	limit        int64           // when it must have been admitted; math.MaxInt64 for no limit
+	wake         chan struct{}   // holds one
+	open         bool            // waits for a request in flight
+	early        <-chan struct{} // of the Quota's last refusal; nil: none
+	out          error           // set when it was taken out of line: refused
+	at           int64           // of such a refusal
 }
 
 func (w *waiter) poke() {

@@ -48,6 +48,9 @@ type Grant struct {
 	At time.Time
 	// Tier, of a refusal, is the name of the tier that holds the request back longest; "parked" when the key is parked.
 	Tier string
+	// Early, of a refusal by Take, is closed when it is worth asking again before At, because somebody else gave room
+	// back. A message can be lost, so At holds all the same; nil: nobody tells.
+	Early <-chan struct{}
 	// Slot and Gen identify an admitted request to the backend.
 	Slot, Gen uint32
 	Cost      int64

@@ -204,3 +204,43 @@ func TestAnsweredParksOn429(t *testing.T) {
 		}
 	})
 }
+
+// early is a Quota that refuses all until somebody gives room back.
+type early struct {
+	*ratelimit.Memory
+	told  chan struct{}
+	taken int
+}
+
+func (e *early) Take(ctx context.Context, key string, cost, ahead int64, now time.Time) (ratelimit.Grant, error) {
+	e.taken++
+	select {
+	case <-e.told:
+		return e.Memory.Take(ctx, key, cost, ahead, now)
+	default:
+		return ratelimit.Grant{At: now.Add(time.Hour), Tier: "shared", Early: e.told}, nil
+	}
+}
+
+// A Quota can say that room came back before the time it gave.
+func TestQuotaThatTellsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tiers := ratelimit.Tiers{{Requests: 2, Per: time.Minute}}
+		m, err := ratelimit.NewMemory(tiers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := &early{Memory: m, told: make(chan struct{})}
+		l := newLimiter(t, ratelimit.Options{Name: "acme", Quota: q}, tiers...)
+		start := time.Now()
+		time.AfterFunc(time.Minute, func() { close(q.told) })
+		p, err := l.Acquire(t.Context(), ratelimit.Call{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
+		if got := time.Since(start); got != time.Minute || q.taken != 2 {
+			t.Errorf("admitted after %v and %d questions, want when it was told, and 2", got, q.taken)
+		}
+	})
+}
