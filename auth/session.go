@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -23,6 +24,10 @@ type Session struct {
 	URL string // https, or http on loopback
 	// Body is the JSON object that is posted. Only strings: its values are taken for secrets.
 	Body map[string]Secret
+	// Refresh is the member of Body that holds a refresh token, and of the answer that may hold a new one: the newest is
+	// sent from then on, and kept where an answer has none. What Body holds is the first one, of a human's authorization;
+	// when a later one is refused, Body's is tried, in case there was a new authorization. "": the API has none.
+	Refresh string
 	// Token is where the token is in the answer, objects parted by dots: "jwt", "data.token"; "" means "access_token".
 	Token string
 	// ExpiresIn is where the lifetime in seconds is, and ExpiresAt where the end is (in seconds or milliseconds since
@@ -53,6 +58,9 @@ func (c Session) Validate() error {
 	} {
 		p.check(at.path != "" && slices.Contains(strings.Split(at.path, "."), ""), at.name+" has an empty part")
 	}
+	if _, ok := c.Body[c.Refresh]; c.Refresh != "" && !ok {
+		p.add("Refresh is %q, which is no member of Body", c.Refresh)
+	}
 	p.check(c.Lifetime < 0, "Lifetime is negative")
 	for _, status := range c.RefusedBy {
 		if status < 400 || status > 499 || status == http.StatusTooManyRequests {
@@ -72,10 +80,26 @@ func (c Session) Fingerprint() string {
 }
 
 // Exchange implements [Exchanger].
-func (c Session) Exchange(ctx context.Context, _ Token) (Token, error) {
+func (c Session) Exchange(ctx context.Context, old Token) (Token, error) {
 	if err := c.Validate(); err != nil {
 		return Token{}, unsent(fmt.Errorf("session: %w", err))
 	}
+	first, newest := c.Body[c.Refresh], old.Refresh
+	if c.Refresh == "" || newest == "" || newest == first {
+		return c.exchange(ctx)
+	}
+	c.Body = maps.Clone(c.Body)
+	c.Body[c.Refresh] = newest
+	t, err := c.exchange(ctx)
+	if errors.Is(err, ErrGrant) {
+		c.Body[c.Refresh] = first
+		t, err = c.exchange(ctx)
+	}
+	return t, err
+}
+
+// exchange makes one request.
+func (c Session) exchange(ctx context.Context) (Token, error) {
 	body := make(map[string]string, len(c.Body))
 	for name, value := range c.Body {
 		body[name] = string(value)
@@ -100,6 +124,9 @@ func (c Session) Exchange(ctx context.Context, _ Token) (Token, error) {
 	if err == nil && t.Expiry.IsZero() && c.Lifetime > 0 {
 		t.Expiry = asked.Add(c.Lifetime)
 	}
+	if err == nil && t.Refresh == "" && c.Refresh != "" {
+		t.Refresh = c.Body[c.Refresh]
+	}
 	return t, err
 }
 
@@ -113,7 +140,12 @@ func (c Session) reply(body []byte) tokenReply {
 	renamed := map[string]string{"access_token": c.Token, "expires_in": c.ExpiresIn, "expires_at": c.ExpiresAt}
 	r.read(func(name string) string {
 		switch name {
-		case "refresh_token", "token_type", "scope": // OAuth's words, which mean other things elsewhere
+		case "refresh_token":
+			if c.Refresh == "" {
+				return ""
+			}
+			name = c.Refresh
+		case "token_type", "scope": // OAuth's words, which mean other things elsewhere
 			return ""
 		}
 		if path := renamed[name]; path != "" {
