@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -49,26 +50,39 @@ func (m *Memory) Tiers() Tiers { return m.plan.tiers }
 
 // Take implements [Quota].
 func (m *Memory) Take(_ context.Context, key string, cost, ahead int64, now time.Time) (Grant, error) {
-	return m.grant(key, cost, now, func(c *counts, g *Grant) verdict {
-		v, slot, gen := c.take(cost, ahead, m.plan.ns(now))
-		g.Slot, g.Gen = uint32(slot), gen
-		return v
-	})
+	return m.grant(key, cost, now, taking(ahead))
 }
 
 // Ask implements [Quota].
 func (m *Memory) Ask(_ context.Context, key string, cost, ahead int64, now time.Time) (Grant, error) {
-	return m.grant(key, cost, now, func(c *counts, _ *Grant) verdict { return c.ask(cost, ahead, m.plan.ns(now)) })
+	return m.grant(key, cost, now, asking(ahead))
 }
 
-func (m *Memory) grant(key string, cost int64, now time.Time, ask func(*counts, *Grant) verdict) (Grant, error) {
+func taking(ahead int64) func(*counts, *Grant, int64) verdict {
+	return func(c *counts, g *Grant, now int64) verdict {
+		v, slot, gen := c.take(g.Cost, ahead, now)
+		g.Slot, g.Gen = uint32(slot), gen
+		return v
+	}
+}
+
+func asking(ahead int64) func(*counts, *Grant, int64) verdict {
+	return func(c *counts, g *Grant, now int64) verdict { return c.ask(g.Cost, ahead, now) }
+}
+
+func (m *Memory) grant(key string, cost int64, now time.Time, ask func(*counts, *Grant, int64) verdict) (Grant, error) {
 	if err := m.plan.checkCost(cost); err != nil {
 		return Grant{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.granted(key, cost, now, ask)
+}
+
+// granted is grant with mu held, for a cost that was checked.
+func (m *Memory) granted(key string, cost int64, now time.Time, ask func(*counts, *Grant, int64) verdict) (Grant, error) {
 	g := Grant{Cost: cost}
-	v := ask(m.key(key, m.plan.ns(now)), &g)
+	v := ask(m.key(key, m.plan.ns(now)), &g, m.plan.ns(now))
 	if v.over {
 		return Grant{}, m.plan.overCost(v.tier, cost)
 	}
@@ -130,4 +144,52 @@ func (m *Memory) Usage(_ context.Context, key string, now time.Time) (Usage, err
 		c = &fresh
 	}
 	return c.usage(m.plan.ns(now)), nil
+}
+
+// joins guards against two joint takes that lock the same quotas in different orders.
+var joins sync.Mutex
+
+// Joins implements [Joiner].
+func (m *Memory) Joins(other Quota) bool {
+	_, ok := other.(*Memory)
+	return ok
+}
+
+// TakeAll implements [Joiner].
+func (m *Memory) TakeAll(_ context.Context, takes []Take, now time.Time) ([]Grant, error) {
+	quotas := make([]*Memory, len(takes))
+	for i, t := range takes {
+		q, ok := t.Quota.(*Memory)
+		if !ok {
+			return nil, clientError("a quota of another kind cannot be joined")
+		}
+		if err := q.plan.checkCost(t.Cost); err != nil {
+			return nil, err
+		}
+		quotas[i] = q
+	}
+	joins.Lock()
+	defer joins.Unlock()
+	for i, q := range quotas {
+		if !slices.Contains(quotas[:i], q) {
+			q.mu.Lock()
+			defer q.mu.Unlock()
+		}
+	}
+	grants, all := make([]Grant, len(takes)), true
+	for i, t := range takes {
+		g, err := quotas[i].granted(t.Key, t.Cost, now, asking(t.Ahead))
+		if err != nil {
+			return nil, err
+		}
+		grants[i] = g
+		all = all && g.OK
+	}
+	for i, t := range takes {
+		if !all {
+			break
+		}
+		grants[i], _ = quotas[i].granted(t.Key, t.Cost, now, taking(t.Ahead)) // as it was asked for under the same locks
+	}
+	return grants, nil
 }

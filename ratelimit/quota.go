@@ -39,6 +39,28 @@ type Quota interface {
 	Usage(ctx context.Context, key string, now time.Time) (Usage, error)
 }
 
+// Joiner is what a [Quota] may also implement: taking from several quotas of the same backend in one atomic step, and one
+// round trip. A [Set] uses it. Of quotas that cannot be joined it takes one after the other, and gives back what it has by Settle with
+// Release when one refuses: as exact, but slower, and meanwhile others find less room than there is.
+type Joiner interface {
+	Quota
+	// Joins reports whether TakeAll can take from other too. It is symmetric, cheap, and answers the same every time.
+	Joins(other Quota) bool
+	// TakeAll admits the request in the tiers of all takes, or in none, as Take would. There are two or more takes; the first one's Quota is
+	// the receiver, each other one joins it, and no two have both Quota and Key in common. The answer has a Grant for each,
+	// in the same order. When all are OK everything was taken, and each grant is settled on its own, with its own Quota. When one
+	// is not, nothing was taken: those that are not OK say in At and Tier what holds the call back, and those that are say only that
+	// there is room. An error, of any of them, means that nothing was taken, or that what was will be given back by the backend.
+	TakeAll(ctx context.Context, takes []Take, now time.Time) ([]Grant, error)
+}
+
+// Take is what one call takes of one quota; see [Quota] for its parts.
+type Take struct {
+	Quota       Quota
+	Key         string
+	Cost, Ahead int64
+}
+
 // Grant is the answer to Take.
 type Grant struct {
 	// OK says that the request is admitted.

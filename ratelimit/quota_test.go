@@ -244,3 +244,55 @@ func TestQuotaThatTellsEarly(t *testing.T) {
 		}
 	})
 }
+
+// Two quotas admit a call together, or neither spends anything.
+func TestTakeAll(t *testing.T) {
+	open := func(tier ratelimit.Tier) *ratelimit.Memory {
+		m, err := ratelimit.NewMemory(ratelimit.Tiers{tier})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	wide, narrow := open(ratelimit.Tier{Requests: 10, Per: time.Hour}), open(ratelimit.Tier{Requests: 3, Per: time.Hour})
+	ctx, now := t.Context(), time.Now()
+	takes := []ratelimit.Take{{Quota: wide, Key: "app", Cost: 2}, {Quota: narrow, Key: "a", Cost: 1}, {Quota: narrow, Key: "b", Cost: 2}}
+	used := func(q ratelimit.Quota, key string) int64 {
+		t.Helper()
+		u, err := q.Usage(ctx, key, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Tiers[0].Used
+	}
+	check := func(app, a, b int64) {
+		t.Helper()
+		if used(wide, "app") != app || used(narrow, "a") != a || used(narrow, "b") != b {
+			t.Errorf("used %d, %d, %d; want %d, %d, %d", used(wide, "app"), used(narrow, "a"), used(narrow, "b"), app, a, b)
+		}
+	}
+	first, err := wide.TakeAll(ctx, takes, now)
+	if err != nil || len(first) != 3 || !first[0].OK || !first[1].OK || !first[2].OK {
+		t.Fatalf("got %+v, %v; want all admitted", first, err)
+	}
+	check(2, 1, 2)
+	got, err := wide.TakeAll(ctx, takes, now) // b has room for one more
+	if err != nil || len(got) != 3 || !got[0].OK || !got[1].OK || got[2].OK || got[2].Tier != "3/1h0m0s" {
+		t.Fatalf("got %+v, %v; want a refusal by the third", got, err)
+	}
+	check(2, 1, 2)
+	for i, g := range first {
+		if err := takes[i].Quota.Settle(ctx, takes[i].Key, g, ratelimit.Settlement{Release: true, Now: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(0, 0, 0)
+	takes[2].Cost = 4
+	if _, err := wide.TakeAll(ctx, takes, now); retry.ClassOf(err) != retry.Client {
+		t.Errorf("a cost above the limit: %v", err)
+	}
+	check(0, 0, 0)
+	if !wide.Joins(narrow) || wide.Joins(&failing{Memory: narrow}) {
+		t.Error("memory joins memory, and nothing else")
+	}
+}
