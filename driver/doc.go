@@ -8,6 +8,7 @@
 //   - [ResourceLister], [TransactionLister], [MediaLister] list records, page by page
 //   - [ResourceGetter], [TransactionGetter] read records by id
 //   - [QueueSource] drains a queue that the partner forgets once it is acknowledged
+//   - [WebhookSource], [WebhookRegistrar] read what the partner sends by itself, and have it sent
 //   - [StatusPusher] writes a transaction's status
 //
 // Nothing has to be stubbed: what a driver does not have it cannot do, and [Capabilities] tells. A driver normalizes: it turns the partner's

@@ -103,6 +103,10 @@ func Capabilities(d Driver) []string {
 	can(ok, "TransactionGetter")
 	_, ok = d.(TransactionLister)
 	can(ok, "TransactionLister")
+	_, ok = d.(WebhookRegistrar)
+	can(ok, "WebhookRegistrar")
+	_, ok = d.(WebhookSource)
+	can(ok, "WebhookSource")
 	return names
 }
 

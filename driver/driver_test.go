@@ -8,6 +8,7 @@ import (
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/webhook"
 )
 
 func TestEndpoint(t *testing.T) {
@@ -52,13 +53,24 @@ func (able) PushStatus(context.Context, driver.EffectKey, string, driver.Transac
 	return
 }
 
+func (able) Webhooks() (p webhook.Partner)                         { return }
+func (able) Notices(webhook.Event) (n []webhook.Notice, err error) { return }
+func (able) SubscriptionTerms() (t webhook.Terms)                  { return }
+func (able) Subscriptions(context.Context) (s []webhook.Subscription, err error) {
+	return
+}
+func (able) Subscribe(_ context.Context, s webhook.Subscription) (webhook.Subscription, error) {
+	return s, nil
+}
+func (able) Unsubscribe(context.Context, webhook.Subscription) error { return nil }
+
 func TestCapabilities(t *testing.T) {
 	if got := driver.Capabilities(&acme{}); got != nil {
 		t.Errorf("got %q", got)
 	}
 	want := []string{
 		"CalendarLister", "CalendarPusher", "MediaLister", "QueueRecoverer", "QueueSource", "ResourceGetter", "ResourceLister", "StatusPusher",
-		"TransactionGetter", "TransactionLister",
+		"TransactionGetter", "TransactionLister", "WebhookRegistrar", "WebhookSource",
 	}
 	if got := driver.Capabilities(able{}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

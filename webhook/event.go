@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Event is a delivery that has been verified. It does not print its body. Only Kind, Delivery, ContentType and Body
-// come from the request; none of its other headers is kept.
+// Event is a delivery that has been verified. It does not print its body. Only Kind, Account, Delivery, ContentType
+// and Body come from the request; none of its other headers is kept.
 type Event struct {
 	// Key names the event among those of all partners: partner, integration and delivery. What a delivery causes
 	// should happen once for a key.
@@ -21,6 +21,7 @@ type Event struct {
 	Integration string
 	Delivery    string // the partner's id of it, or a hash of kind and body
 	Kind        string // what happened, in the partner's words; "" if it does not say
+	Account     string // the partner's id of whom it is about; "" if it does not say
 	Trust       Trust
 	SecretID    string // of the secret that proved it
 	SignedAt    time.Time
@@ -44,6 +45,11 @@ func (e *Event) identify(signed string, p Partner, m *Message) {
 	if p.Kind != nil {
 		if e.Kind = p.Kind(m); len(e.Kind) > longest {
 			e.Kind = digest(e.Kind)
+		}
+	}
+	if p.Account != nil {
+		if e.Account = p.Account(m); len(e.Account) > longest {
+			e.Account = digest(e.Account)
 		}
 	}
 	e.Delivery = signed

@@ -27,8 +27,11 @@ type Endpoint struct {
 	// handed over with an Integration of "" if Owner returns that. Its error is answered 503: the partner sends
 	// again.
 	Owner func(ctx context.Context, m *Message) (integration string, err error)
-	URL   string       // as it was registered; needed by schemes that sign it
-	From  *AddressList // nil: from anywhere
+	// Account is the partner's id of the integration's account. A message that says it is about another one is answered
+	// as an unknown path is. "": it may be about any.
+	Account string
+	URL     string       // as it was registered; needed by schemes that sign it
+	From    *AddressList // nil: from anywhere
 }
 
 // Format prints the partner and the integration, whatever the verb.
@@ -282,6 +285,9 @@ func (q *request) deliver(e Endpoint, body []byte) Answer {
 	}
 	ev.identify(proof.Delivery, p, m)
 	q.res.Key, q.res.Kind = ev.Key, ev.Kind
+	if e.Account != "" && ev.Account != "" && e.Account != ev.Account {
+		return q.end(Unknown, errors.New("webhook: the message is about another account than the endpoint's"))
+	}
 	return q.handOver(ctx, ev, p, patience)
 }
 

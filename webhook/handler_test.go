@@ -290,6 +290,36 @@ func TestHandler_AtTheSameTime(t *testing.T) {
 	})
 }
 
+func TestHandler_Account(t *testing.T) {
+	t.Parallel()
+	p := webhook.StandardWebhooks("acme")
+	p.Account = webhook.JSON("hotel")
+	e := endpoint(t, p, whsec)
+	e.Account = "7"
+	g := newRig(t, e, nil)
+	long := strings.Repeat("x", 1000)
+	for _, tc := range []struct {
+		body    string
+		outcome webhook.Outcome
+		account string
+	}{
+		{`{"hotel":7}`, webhook.Accepted, "7"},
+		{`{"hotel":"7"}`, webhook.Accepted, "7"},
+		{`{"type":"ping"}`, webhook.Accepted, ""},
+		{`{"hotel":8}`, webhook.Unknown, ""},
+		{`{"hotel":"` + long + `"}`, webhook.Unknown, ""},
+	} {
+		g.inbox.events = nil
+		g.post(p.Scheme, whsec, tc.body)
+		if got := g.last(); got.Outcome != tc.outcome || (got.Err != nil) != (tc.outcome != webhook.Accepted) {
+			t.Errorf("%.40s: got %v, %v", tc.body, got.Outcome, got.Err)
+		}
+		if tc.outcome == webhook.Accepted && (len(g.inbox.events) != 1 || g.inbox.events[0].Account != tc.account) {
+			t.Errorf("%s: got %v", tc.body, g.inbox.events)
+		}
+	}
+}
+
 func TestHandler_Addresses(t *testing.T) {
 	t.Parallel()
 	e := endpoint(t, webhook.Guesty(), whsec)

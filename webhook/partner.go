@@ -25,6 +25,9 @@ type Partner struct {
 	Delivery Field
 	// Kind finds what happened, in the partner's words. Nil: it is not told.
 	Kind Field
+	// Account finds the partner's id of the account that a message is about: the Account of its [Event], which is
+	// compared with the one of its [Endpoint]. An Owner may look the integration up by it. Nil: it is not told.
+	Account Field
 
 	Types    []string      // content types that are read, "application/json"; nil: any. A missing one passes.
 	Patience time.Duration // how long the partner waits for an answer, with something to spare; 0: 5 s
@@ -160,6 +163,7 @@ func Guesty() Partner {
 	return Partner{
 		Name: "guesty", Scheme: Standard{Prefixes: []string{"svix", "webhook"}},
 		Types: jsonOnly, Patience: 10 * time.Second, Kind: JSON("event", "eventType"),
+		Account: JSON("accountId"), // calendar updates have it
 	}
 }
 
@@ -178,7 +182,8 @@ func StandardWebhooks(name string) Partner {
 func Airbnb() Partner {
 	return Partner{
 		Name: "airbnb", Scheme: SignatureHeader{}, Types: jsonOnly, Patience: 8 * time.Second, Kind: JSON("action"),
-		Answer: Answer{Status: http.StatusOK, Type: "application/json", Body: `{"succeed": true}`},
+		Account: JSON("host_id", "listing_approval_status.host_id"), // reservations have none
+		Answer:  Answer{Status: http.StatusOK, Type: "application/json", Body: `{"succeed": true}`},
 	}
 }
 
@@ -190,6 +195,7 @@ func BookingCom() Partner {
 	return Partner{
 		Name: "bookingcom", Scheme: Token{}, Types: jsonOnly,
 		Delivery: JSON("metadata.uuid"), Kind: JSON("metadata.type"),
+		Account: JSON("payload.propertyId"),
 	}
 }
 
@@ -198,6 +204,7 @@ func BookingCom() Partner {
 func Cloudbeds() Partner {
 	return Partner{
 		Name: "cloudbeds", Scheme: URLSecret{}, Types: jsonForm, Patience: 1500 * time.Millisecond, Kind: JSON("event"),
+		Account: JSON("propertyID_str", "propertyId_str", "propertyID", "propertyId"),
 	}
 }
 

@@ -16,6 +16,7 @@ const (
 	ResourceDeleted    = "resource.deleted"
 	TransactionChanged = "transaction.changed"
 	TransactionDeleted = "transaction.deleted"
+	CalendarChanged    = "calendar.changed" // Record is the resource's id
 	// AuthRevoked: the partner's side has withdrawn the connection. The integration needs to be authorized again.
 	AuthRevoked = "auth.revoked"
 )
@@ -26,7 +27,10 @@ type Notice struct {
 	Kind    string  // ResourceChanged and so on; "" if it is not known
 	Record  string  // the partner's id of the record; "" if it is about none
 	Version Version // of the record, as far as the event tells
-	// Confirmed is what [Router].Confirm returned, for a hint.
+	// Thin says that the event tells less of the record than what is stored of it, or nothing: it is confirmed as a
+	// hint is, although it may be signed.
+	Thin bool
+	// Confirmed is what [Router].Confirm returned, for hints and thin ones.
 	Confirmed any
 }
 
@@ -37,6 +41,10 @@ func (n Notice) Format(f fmt.State, _ rune) {
 
 // ErrHint is what a router without Confirm answers to a hint.
 var ErrHint = errors.New("webhook: a hint has to be confirmed, and the router has no Confirm")
+
+// ErrUnconfirmed is what Confirm of a [Router] returns if what a hint says is not so. The notice is dropped, and the
+// event is dealt with.
+var ErrUnconfirmed = errors.New("webhook: what the hint says is not so")
 
 // Route deals with one notice. It may be called again for one it has dealt with: events come at least once.
 type Route func(ctx context.Context, n Notice) error
@@ -52,9 +60,9 @@ type Router struct {
 	Routes map[string]Route
 	// Default gets what has no route. Required: what nobody expected is told to somebody.
 	Default Route
-	// Confirm is called for each notice of an event whose Trust is [Hint]. It fetches the record with credentials of
-	// ours, within the quota, and returns it. The route sees that as Confirmed, and no body. Nil: hints are
-	// [ErrHint].
+	// Confirm is called for each notice of an event whose Trust is [Hint], and for thin ones. It fetches the record with
+	// credentials of ours, within the quota, and returns it; driver.Confirm makes one. The route sees that as Confirmed,
+	// and of a hint no body. [ErrUnconfirmed] drops the notice. Nil: hints and thin ones are [ErrHint].
 	Confirm func(ctx context.Context, n Notice) (any, error)
 	// Order drops notices that are older than what was dealt with of their record, but for hints. Nil: none is.
 	Order *Order
@@ -86,15 +94,19 @@ func (r *Router) Handle(ctx context.Context, e Event) error {
 
 func (r *Router) one(ctx context.Context, n Notice) error {
 	do := func(ctx context.Context) error {
-		if n.Event.Trust == Hint {
+		if n.Event.Trust == Hint || n.Thin {
 			if r.Confirm == nil {
 				return ErrHint
 			}
 			var err error
-			if n.Confirmed, err = r.Confirm(ctx, n); err != nil {
+			if n.Confirmed, err = r.Confirm(ctx, n); errors.Is(err, ErrUnconfirmed) {
+				return nil
+			} else if err != nil {
 				return fmt.Errorf("confirm: %w", err)
 			}
-			n.Event.Body = nil
+			if n.Event.Trust == Hint {
+				n.Event.Body = nil
+			}
 		}
 		return r.route(n.Kind)(ctx, n)
 	}

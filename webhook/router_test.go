@@ -102,6 +102,42 @@ func TestRouter_Bare(t *testing.T) {
 	}
 }
 
+// A signed event that holds little is confirmed as a hint is, and keeps its body and its place in the order; what turns
+// out not to be so is dropped.
+func TestRouter_Thin(t *testing.T) {
+	t.Parallel()
+	var got []webhook.Notice
+	asked := 0
+	r := &webhook.Router{
+		Translate: func(e webhook.Event) ([]webhook.Notice, error) {
+			list, err := translate(e)
+			for i := range list {
+				list[i].Thin = true
+			}
+			return list, err
+		},
+		Confirm: func(_ context.Context, n webhook.Notice) (any, error) {
+			if asked++; n.Record == "lie" {
+				return nil, fmt.Errorf("asked: %w", webhook.ErrUnconfirmed)
+			}
+			return "fetched", nil
+		},
+		Default: func(_ context.Context, n webhook.Notice) error { got = append(got, n); return nil },
+		Order:   &webhook.Order{},
+	}
+	body := "resource.changed a 5\nresource.changed lie 5\nresource.changed a 4"
+	if err := r.Handle(t.Context(), event("1", "", webhook.Signed, body)); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Record != "a" || got[0].Confirmed != "fetched" || string(got[0].Event.Body) != body || asked != 2 {
+		t.Errorf("asked %d times, got %v", asked, got)
+	}
+	r.Confirm = nil
+	if err := r.Handle(t.Context(), event("2", "", webhook.Signed, "resource.changed b 5")); !errors.Is(err, webhook.ErrHint) {
+		t.Errorf("without Confirm: got %v", err)
+	}
+}
+
 func TestDecoded(t *testing.T) {
 	t.Parallel()
 	type listing struct{ ID string }
