@@ -13,6 +13,7 @@
 //   - [github.com/integrationkit/integrationkit/driver]: what is a driver, what is a record, and how is a call made?
 //   - [github.com/integrationkit/integrationkit/driver/importer]: how do a partner's records get into a database, each once?
 //   - [github.com/integrationkit/integrationkit/driver/partnersim]: how is a partner simulated?
+//   - [github.com/integrationkit/integrationkit/driver/chaos]: what happens when a partner fails on purpose?
 //   - [github.com/integrationkit/integrationkit/driver/drivertest]: how does a driver prove itself?
 //
 // What knows an outside system by its name is below adapters: the partners' drivers, and the stores.
