@@ -38,6 +38,13 @@
 // a cookie of that browser, so that nobody can finish what another began. From then on the Source, with the same
 // [RefreshToken] client, keeps the grant alive, and says [NeedsReauth] when it died.
 //
+// # While nobody calls
+//
+// Some partners let a refresh token die that is not used for a while. [SourceConfig] RefreshLifetime says how long,
+// and a host that calls [Source.KeepAlive] for each integration, daily from its scheduler, loses none of them to a
+// quiet season. [Source.State] shows, in any process that shares the store, how a token stands: when it is refreshed
+// next, why it is not, and what a human must do.
+//
 // # When it goes wrong
 //
 //   - The token endpoint is down or throttles: it is left alone for as long as it asks, 24 hours at most, else for

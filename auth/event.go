@@ -8,6 +8,7 @@ type Event struct {
 	Kind       EventKind
 	Generation Generation // of the token in the store afterwards
 	Took       time.Duration
+	KeepAlive  bool  // it was for [Source.KeepAlive], not for a call
 	Err        error // nil for Refreshed
 }
 
@@ -35,16 +36,4 @@ func (k EventKind) String() string {
 		return "needs_reauth"
 	}
 	return "unknown"
-}
-
-// State is the visible state of a token.
-type State struct {
-	Generation  Generation
-	Expiry      time.Time // zero: unknown
-	NextRefresh time.Time // the earliest in the normal course of things; zero: when the token is refused
-	CoolingDown time.Time // no refresh is tried before; zero: none
-	NeedsReauth string    // why a human must act; "": nobody must
-	Spent       int       // token requests in the budget's window
-	// Unsaved says that this process holds a token that the store did not take yet.
-	Unsaved bool
 }

@@ -248,3 +248,36 @@ func ExampleSession() {
 	// Output:
 	// generation 1 lives for 1h0m0s <nil>
 }
+
+// A hotel that is closed for the winter: no call needs its token, a sweep each day keeps its grant alive.
+func ExampleSource_KeepAlive() {
+	src, err := auth.NewSource(auth.SourceConfig{
+		Key: "acme/hotel-7",
+		Exchanger: auth.RefreshToken{
+			TokenURL: "https://api.example.com/oauth2/token", ClientID: "our-app", ClientSecret: "s3cret", Transport: partner,
+		},
+		Origins:         []string{"https://api.example.com"},
+		RefreshLifetime: 30 * 24 * time.Hour, // says the partner
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer src.Close()
+	ctx := context.Background()
+	autumn := time.Now().Add(-21 * 24 * time.Hour)
+	if err := src.Replace(ctx, auth.Token{Refresh: "from the human", Obtained: autumn}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 { // days
+		fmt.Println("swept", src.KeepAlive(ctx))
+	}
+	st, err := src.State(ctx)
+	fmt.Println("generation", st.Generation, "would die in", time.Until(st.RefreshDies).Round(time.Hour), err)
+	// Output:
+	// a token was asked for
+	// swept <nil>
+	// swept <nil>
+	// generation 2 would die in 720h0m0s <nil>
+}

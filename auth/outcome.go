@@ -15,19 +15,22 @@ type outcome struct {
 	token  Token      // obtained
 	dead   string     // why the grant is dead
 	until  time.Time  // else: no request before
+	why    string     // the error's text, as it is stored
 	never  bool       // the request was not sent and does not count
 	ended  time.Time
 	took   time.Duration
 	err    error
 	floor  Generation // generations end above it
 	stored bool       // set by apply: the record held the outcome already
+
+	keepAlive bool // the request was made to keep the refresh token alive
 }
 
 // conclude persists an outcome and says what it means for the callers. r is the record as it was saved before the
 // request.
 func (s *Source) conclude(r Record, o outcome) result {
 	saved, err := s.commit(&r, &o)
-	event := &Event{Key: s.c.Key, Generation: saved.Generation, Took: o.took, Err: o.err}
+	event := &Event{Key: s.c.Key, Generation: saved.Generation, Took: o.took, KeepAlive: o.keepAlive, Err: o.err}
 	now := time.Now()
 	switch {
 	case o.token.Access != "":
@@ -129,14 +132,14 @@ func (s *Source) apply(r Record, o *outcome) (Record, bool) {
 	switch {
 	case o.token.Access != "":
 		r.Token, r.Generation = o.token, o.floor+1
-		r.NeedsReauth, r.Credentials, r.CoolDown = "", "", time.Time{}
+		r.NeedsReauth, r.Credentials, r.CoolDown, r.Failure = "", "", time.Time{}, ""
 	case o.dead != "":
 		if o.stored = r.NeedsReauth != "" && r.Credentials == s.fingerprint; o.stored {
 			return r, false
 		}
-		r.NeedsReauth, r.Credentials = o.dead, s.fingerprint
+		r.NeedsReauth, r.Credentials, r.Failure = o.dead, s.fingerprint, o.why
 	default:
-		r.CoolDown = o.until
+		r.CoolDown, r.Failure = o.until, o.why
 	}
 	return r, true
 }

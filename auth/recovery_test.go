@@ -3,7 +3,6 @@ package auth_test
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -199,36 +198,5 @@ func TestReplaceFailsWithTheStore(t *testing.T) {
 	s := newSource(t, auth.SourceConfig{Exchanger: newIssuer(), Store: b})
 	if err := s.Replace(t.Context(), auth.Token{Access: "a"}); !errors.Is(err, errDisk) {
 		t.Errorf("Replace: %v, want the store's error", err)
-	}
-}
-
-func TestState(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		is := newIssuer()
-		s := newSource(t, auth.SourceConfig{Exchanger: is})
-		start := time.Now()
-		if st, err := s.State(t.Context()); err != nil || st != (auth.State{NextRefresh: start}) {
-			t.Errorf("before the first token: %+v, %v", st, err)
-		}
-		wantToken(t, s, "token-1")
-		expiry := time.Now().Add(time.Hour).UTC()
-		st, err := s.State(t.Context())
-		if err != nil || st.Generation != 1 || !st.Expiry.Equal(expiry) || !st.NextRefresh.Before(expiry.Add(-12*time.Minute+time.Second)) {
-			t.Errorf("with a token: %+v, %v, want generation 1 until %v", st, err, expiry)
-		}
-		is.set(func(i *issuer) { i.fail = outage })
-		time.Sleep(2 * time.Hour)
-		_, _, err = s.Token(t.Context())
-		if st, err := s.State(t.Context()); err != nil || !st.CoolingDown.After(time.Now()) || !st.NextRefresh.Equal(st.CoolingDown) {
-			t.Errorf("cooling down: %+v, %v", st, err)
-		}
-		if e := (*url.Error)(nil); errors.As(err, &e) {
-			t.Errorf("Token: %v holds a *url.Error", err)
-		}
-	})
-	for k, want := range map[auth.EventKind]string{auth.Refreshed: "refreshed", auth.RefreshFailed: "refresh_failed", auth.NeedsReauth: "needs_reauth", 0: "unknown"} {
-		if got := k.String(); got != want {
-			t.Errorf("%d is %s, want %s", k, got, want)
-		}
 	}
 }

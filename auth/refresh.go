@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/retry"
@@ -51,16 +52,16 @@ func (s *Source) transact(f *flight, old, wanted *view) result {
 		return s.broken("read the stored token", ctx, err)
 	}
 	mended := s.mend(&r)
-	if res, ok := s.settled(r, old, wanted); ok && (res.ok || !mended) {
+	if res, ok := s.settled(r, f, old, wanted); ok && (res.ok || !mended) {
 		return res
 	}
 	close(f.loaded)
 	for range 5 {
 		unlock, err := s.c.Store.LockToken(ctx, s.c.Key, s.c.Timeout+s.c.Timeout/2)
 		if err != nil {
-			return s.unlocked(ctx, err, old, wanted)
+			return s.unlocked(ctx, err, f, old, wanted)
 		}
-		res, again := s.locked(ctx, old, wanted)
+		res, again := s.locked(ctx, f, old, wanted)
 		unlock()
 		if !again {
 			return res
@@ -70,12 +71,12 @@ func (s *Source) transact(f *flight, old, wanted *view) result {
 }
 
 // unlocked is for a lock that was not to be had: whoever held it may have done the work.
-func (s *Source) unlocked(ctx context.Context, lockErr error, old, wanted *view) result {
+func (s *Source) unlocked(ctx context.Context, lockErr error, f *flight, old, wanted *view) result {
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.c.Timeout/3)
 	defer cancel()
 	if r, err := s.c.Store.LoadToken(once, s.c.Key); err == nil {
 		s.mend(&r)
-		if res, ok := s.settled(r, old, wanted); ok && res.ok {
+		if res, ok := s.settled(r, f, old, wanted); ok && res.ok {
 			return res
 		}
 	}
@@ -84,14 +85,14 @@ func (s *Source) unlocked(ctx context.Context, lockErr error, old, wanted *view)
 
 // locked is the part of the transaction that one Source at a time is in. again: the record changed under the lock,
 // which therefore had run out.
-func (s *Source) locked(ctx context.Context, old, wanted *view) (res result, again bool) {
+func (s *Source) locked(ctx context.Context, f *flight, old, wanted *view) (res result, again bool) {
 	start := time.Now()
 	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
 	if err != nil {
 		return s.broken("read the stored token", ctx, err), false
 	}
 	mended := s.mend(&r)
-	if res, ok := s.settled(r, old, wanted); ok {
+	if res, ok := s.settled(r, f, old, wanted); ok {
 		if mended && !res.ok {
 			if _, err := s.c.Store.SaveToken(ctx, s.c.Key, r); err != nil && !errors.Is(err, ErrConflict) {
 				return s.broken("mend the stored token", ctx, err), false
@@ -111,7 +112,9 @@ func (s *Source) locked(ctx context.Context, old, wanted *view) (res result, aga
 		return s.broken("record the token request", ctx, err), false
 	}
 	r.Version = version
-	return s.conclude(r, s.exchange(r, old)), false
+	o := s.exchange(r, old)
+	o.keepAlive = f.keepAlive
+	return s.conclude(r, o), false
 }
 
 // exchange makes the one request. It depends on nobody's patience: a request that was sent is waited for.
@@ -145,8 +148,9 @@ func (s *Source) exchange(r Record, old *view) outcome {
 	if e, ok := errors.AsType[*retry.Error](err); ok {
 		o.never, o.until = e.Sent == retry.Never, e.At
 	}
+	o.why = clipped(err.Error())
 	if errors.Is(err, ErrGrant) {
-		o.dead = err.Error()
+		o.dead = o.why
 		return o
 	}
 	spent := len(r.Requests)
@@ -175,10 +179,10 @@ func (t Token) problem() error {
 }
 
 // settled says what follows from the record alone, without a request; false if a request is needed.
-func (s *Source) settled(r Record, old, wanted *view) (result, bool) {
+func (s *Source) settled(r Record, f *flight, old, wanted *view) (result, bool) {
 	now := time.Now()
 	refused := wanted != nil && wanted.is(r)
-	if r.Token.Access != "" && !refused {
+	if r.Token.Access != "" && !refused && !(f.keepAlive && s.idle(r, now)) {
 		v := s.viewOf(r, now)
 		if old != nil && old.is(r) {
 			if v.fresh(now) {
@@ -192,7 +196,7 @@ func (s *Source) settled(r Record, old, wanted *view) (result, bool) {
 		return s.reauth(r, errors.New(r.NeedsReauth)), true
 	}
 	if r.CoolDown.After(now) {
-		return result{err: errCooling, class: retry.Unavailable, at: r.CoolDown}, true
+		return result{err: cooling(r), class: retry.Unavailable, at: r.CoolDown}, true
 	}
 	spent := s.c.Budget.inWindow(r.Requests, now, s.c.Timeout)
 	if refused && 2*len(spent) > s.c.Budget.Requests {
@@ -217,7 +221,24 @@ func (s *Source) settled(r Record, old, wanted *view) (result, bool) {
 	return result{}, false
 }
 
+// cooling is the error of a call during the pause that another's failure made.
+func cooling(r Record) error {
+	if r.Failure == "" {
+		return errCooling
+	}
+	return fmt.Errorf("%w: %s", errCooling, r.Failure)
+}
+
 var errCooling = errors.New("the token endpoint asked for a pause, or failed and is left alone for a while")
+
+// clipped keeps what is stored of an error short.
+func clipped(s string) string {
+	const most = 500
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
 
 // needsReauth reports whether the record says that a human must act, as far as these credentials are concerned.
 func (s *Source) needsReauth(r Record) bool {

@@ -171,6 +171,7 @@ type wireRecord struct {
 	NeedsReauth string      `json:"needs_reauth,omitempty"`
 	Credentials string      `json:"credentials,omitempty"`
 	CoolDown    time.Time   `json:"cool_down,omitzero"`
+	Failure     string      `json:"failure,omitempty"`
 	Requests    []time.Time `json:"requests,omitempty"`
 }
 
@@ -180,7 +181,8 @@ func (k *Keys) SealRecord(key string, r Record) ([]byte, error) {
 	w := wireRecord{
 		Access: string(r.Token.Access), Refresh: string(r.Token.Refresh), Type: r.Token.Type, Scope: r.Token.Scope,
 		Expiry: r.Token.Expiry, Obtained: r.Token.Obtained, Generation: uint64(r.Generation),
-		NeedsReauth: r.NeedsReauth, Credentials: r.Credentials, CoolDown: r.CoolDown, Requests: r.Requests,
+		NeedsReauth: r.NeedsReauth, Credentials: r.Credentials, CoolDown: r.CoolDown, Failure: r.Failure,
+		Requests: r.Requests,
 	}
 	plain, err := json.Marshal(w)
 	if err != nil {
@@ -205,6 +207,6 @@ func (k *Keys) OpenRecord(key string, b []byte) (Record, error) {
 			Expiry: w.Expiry, Obtained: w.Obtained,
 		},
 		Generation: Generation(w.Generation), NeedsReauth: w.NeedsReauth, Credentials: w.Credentials,
-		CoolDown: w.CoolDown, Requests: w.Requests,
+		CoolDown: w.CoolDown, Failure: w.Failure, Requests: w.Requests,
 	}, nil
 }

@@ -30,6 +30,8 @@ type SourceConfig struct {
 	// Timeout bounds one request to the token endpoint, whoever triggered it; 0 means 30 s. A lock on the store is
 	// held for at most one and a half times as long.
 	Timeout time.Duration
+	// RefreshLifetime is how long the partner keeps a refresh token that is not used, see [Source.KeepAlive]; 0: for ever.
+	RefreshLifetime time.Duration
 	// Budget bounds requests to the token endpoint, across restarts. Zero: unbounded.
 	Budget Budget
 	// OnEvent, if set, is told what happens to the token. It is called without locks held and may use the Source, but
@@ -76,10 +78,11 @@ const maxLease = time.Minute
 
 // flight is one refresh; those who wait for it read its outcome after done.
 type flight struct {
-	loaded chan struct{} // closed when the store was read and did not have what is needed, or at the end
-	done   chan struct{}
-	view   *view
-	err    *retry.Error
+	keepAlive bool          // a refresh token that was not used for long is reason enough
+	loaded    chan struct{} // closed when the store was read and did not have what is needed, or at the end
+	done      chan struct{}
+	view      *view
+	err       *retry.Error
 }
 
 // NewSource returns an error that names everything that is wrong with c. It sends nothing.
@@ -92,6 +95,7 @@ func NewSource(c SourceConfig) (*Source, error) {
 	p.check(c.Late < 0, "Late is negative")
 	p.check(c.Early > 0 && c.Late > c.Early, "Late is longer than Early")
 	p.check(c.Timeout < 0, "Timeout is negative")
+	p.check(c.RefreshLifetime < 0, "RefreshLifetime is negative")
 	p.check(c.Budget.Requests < 0, "Budget.Requests is negative")
 	p.check(c.Budget.Per < 0, "Budget.Per is negative")
 	p.check(c.Budget.Requests > 0 && c.Budget.Per == 0, "Budget.Per is zero: requests per what?")
@@ -155,7 +159,7 @@ func (s *Source) next(ctx context.Context, fallback bool) (*view, error) {
 	alive := v != nil && v.alive(now) && !(wanted && s.dead)
 	if v != nil && v.served(now) && !wanted {
 		if (!v.fresh(now) || s.pending != nil) && s.flight == nil && !now.Before(s.retryAt) {
-			s.launch()
+			s.launch(false)
 		}
 		s.renew(now)
 		s.mu.Unlock()
@@ -171,7 +175,7 @@ func (s *Source) next(ctx context.Context, fallback bool) (*view, error) {
 			}
 			return nil, copied(failed)
 		}
-		f = s.launch()
+		f = s.launch(false)
 	}
 	s.mu.Unlock()
 
@@ -270,8 +274,8 @@ func (s *Source) renew(now time.Time) {
 }
 
 // launch starts a flight; mu is held.
-func (s *Source) launch() *flight {
-	f := &flight{loaded: make(chan struct{}), done: make(chan struct{})}
+func (s *Source) launch(keepAlive bool) *flight {
+	f := &flight{keepAlive: keepAlive, loaded: make(chan struct{}), done: make(chan struct{})}
 	s.flight = f
 	s.wg.Go(func() { s.fly(f) })
 	return f
@@ -279,7 +283,7 @@ func (s *Source) launch() *flight {
 
 // Replace stores a token that was obtained otherwise, because a human authorized again, as the next generation.
 // Nobody needs to act any more, and pauses are over. A token without Access but with Refresh is traded for one when a
-// caller needs it.
+// caller needs it. Obtained zero means now.
 func (s *Source) Replace(ctx context.Context, t Token) error {
 	if t.Access != "" {
 		if err := t.problem(); err != nil {
@@ -288,10 +292,13 @@ func (s *Source) Replace(ctx context.Context, t Token) error {
 	} else if p := t.Refresh.problem(); p != "" {
 		return fmt.Errorf("auth: %s: replace: the token has no Access and its Refresh %s", s.c.Key, p)
 	}
+	if t.Obtained.IsZero() {
+		t.Obtained = time.Now().Round(0).UTC()
+	}
 	for {
 		r, err := s.c.Store.LoadToken(ctx, s.c.Key)
 		if err == nil {
-			r.Token, r.NeedsReauth, r.Credentials, r.CoolDown = t, "", "", time.Time{}
+			r.Token, r.NeedsReauth, r.Credentials, r.CoolDown, r.Failure = t, "", "", time.Time{}, ""
 			r.Generation++
 			_, err = s.c.Store.SaveToken(ctx, s.c.Key, r)
 		}
@@ -308,41 +315,6 @@ func (s *Source) Replace(ctx context.Context, t Token) error {
 	s.fast.Store(nil)
 	s.view, s.wanted, s.retryAt, s.fails, s.dead = nil, nil, time.Time{}, 0, false
 	return nil
-}
-
-// State returns what is known of the token, without the token, from the store and from this process.
-func (s *Source) State(ctx context.Context) (State, error) {
-	r, err := s.c.Store.LoadToken(ctx, s.c.Key)
-	if err != nil {
-		return State{}, fmt.Errorf("auth: %s: read the stored token: %w", s.c.Key, err)
-	}
-	now := time.Now()
-	st := State{
-		Generation: r.Generation, Expiry: r.Token.Expiry, NeedsReauth: r.NeedsReauth,
-		Spent: len(s.c.Budget.inWindow(r.Requests, now, s.c.Timeout)),
-	}
-	if s.c.Budget.Requests == 0 {
-		st.Spent = 0
-	}
-	s.mu.Lock()
-	st.Unsaved = s.pending != nil && s.pending.token.Access != ""
-	cool := s.retryAt
-	s.mu.Unlock()
-	if r.CoolDown.After(cool) {
-		cool = r.CoolDown
-	}
-	if cool.After(now) {
-		st.CoolingDown = cool
-	}
-	if r.Token.Access == "" {
-		st.NextRefresh = now
-	} else if v := s.viewOf(r, now); !v.expiry.IsZero() {
-		st.NextRefresh = v.early
-	}
-	if !st.NextRefresh.IsZero() && st.NextRefresh.Before(st.CoolingDown) {
-		st.NextRefresh = st.CoolingDown
-	}
-	return st, nil
 }
 
 // Close ends background work and waits for it: what waits for others gives up, a request that was sent is waited for,

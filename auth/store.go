@@ -28,6 +28,8 @@ type Record struct {
 	Credentials string
 	// CoolDown is the time before which no refresh is tried.
 	CoolDown time.Time
+	// Failure says what the last refresh met, "" after one that succeeded. It holds no secret.
+	Failure string
 	// Requests are the token requests in the budget's window, oldest first, each at the latest time at which it can
 	// have arrived.
 	Requests []time.Time

@@ -111,7 +111,7 @@ func full(n int) auth.Record {
 			Expiry: at.Add(time.Hour), Obtained: at,
 		},
 		Generation: auth.Generation(n), NeedsReauth: "because", Credentials: "0123abcd",
-		CoolDown: at.Add(time.Minute), Requests: []time.Time{at, at.Add(time.Second)},
+		CoolDown: at.Add(time.Minute), Failure: "503 ☂", Requests: []time.Time{at, at.Add(time.Second)},
 	}
 }
 
