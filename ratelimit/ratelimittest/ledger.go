@@ -1,5 +1,3 @@
-// Package ratelimittest helps to test what limits calls: [Ledger] counts them as a strict partner would, and [Quota] is the suite
-// that every backend of a limiter passes.
 package ratelimittest
 
 import (
