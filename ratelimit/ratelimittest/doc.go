@@ -1,8 +1,9 @@
 // Package ratelimittest proves that a limiter keeps to a partner's limits.
 //
-// [Model] runs a limiter in virtual time: an hour of traffic from thousands of callers takes seconds. It knows when each request was sent
-// and when it was answered, takes it that the request arrived at whichever moment in between is worst, and finds the worst window of every tier.
-// It works on the kit's limiter, on whatever else limits calls, and on a whole stack of http.RoundTrippers; from a test of yours:
+// [Model] runs a limiter in virtual time: an hour of traffic from thousands of callers takes seconds. It knows when each
+// request was sent and when it was answered, takes it that the request arrived at whichever moment in between is worst,
+// and finds the worst window of every tier. It works on the kit's limiter, on whatever else limits calls, and on a whole
+// stack of http.RoundTrippers; from a test of yours:
 //
 //	m := ratelimittest.Model{
 //		Tiers:   tiers, // as the partner counts
@@ -16,7 +17,8 @@
 //	}
 //	t.Log(rep) // use of each tier, 429s, fairness, waits
 //
-// A run is decided by its seed: the same Model has the same Report. Another seed is another run; to look for trouble, try many.
+// A run is decided by its seed: the same Model has the same Report. Another seed is another run; to look for trouble,
+// try many.
 //
 // [Ledger] counts what arrives as a strict partner would, for tests in real time or with a partner of one's own.
 //

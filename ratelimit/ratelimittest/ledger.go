@@ -9,8 +9,8 @@ import (
 	"github.com/integrationkit/integrationkit/ratelimit"
 )
 
-// Ledger is the partner's side of a limit: it counts what arrives, when it arrives, and knows the worst window of each tier exactly,
-// however the limiter counts. It is safe for concurrent use. Make it with [NewLedger].
+// Ledger is the partner's side of a limit: it counts what arrives, when it arrives, and knows the worst window of each
+// tier exactly, however the limiter counts. It is safe for concurrent use. Make it with [NewLedger].
 type Ledger struct {
 	tiers ratelimit.Tiers
 
@@ -49,8 +49,9 @@ func (l *Ledger) Leave() {
 // Count is what a Ledger found for one tier.
 type Count struct {
 	Tier ratelimit.Tier
-	// Worst is the largest number in any window: of a Sliding tier in [t, t+Per) for every t, of a Fixed tier in each of its windows, of
-	// a TokenBucket the most that was ever missing from a full bucket, of a Concurrent tier in flight at once.
+	// Worst is the largest number in any window: of a Sliding tier in [t, t+Per) for every t, of a Fixed tier in each
+	// of its windows, of a TokenBucket the most that was ever missing from a full bucket, of a Concurrent tier in
+	// flight at once.
 	Worst int64
 	// Violations are the arrivals that a strict partner would have refused because the tier was full.
 	Violations int
@@ -139,7 +140,8 @@ func (l *Ledger) Check() error {
 	var over []string
 	for _, c := range l.Report() {
 		if c.Violations > 0 {
-			over = append(over, fmt.Sprintf("tier %s: %d at worst, %d arrivals too many", c.Tier, c.Worst, c.Violations))
+			over = append(over,
+				fmt.Sprintf("tier %s: %d at worst, %d arrivals too many", c.Tier, c.Worst, c.Violations))
 		}
 	}
 	if over != nil {

@@ -15,7 +15,8 @@ import (
 
 // Model is a partner, and who calls it. [Model.Run] puts a limiter between them.
 type Model struct {
-	// Tiers are what the partner counts for each [ratelimit.Call.Key], strictly: what is over one is answered 429 with a Retry-After.
+	// Tiers are what the partner counts for each [ratelimit.Call.Key], strictly: what is over one is answered 429 with
+	// a Retry-After.
 	Tiers ratelimit.Tiers
 	// Loads are who calls.
 	Loads []Load
@@ -23,8 +24,9 @@ type Model struct {
 	For time.Duration
 	// Latency is how long after it was sent a request is answered; nil: at once. See [Uniform] and [LogNormal].
 	Latency func(r *rand.Rand) time.Duration
-	// Lost is the share of requests, 0 to 1, that arrive but are not answered: the caller gives up after what would have been the
-	// latency. They may arrive until Late after that; 0 means 1 s, which is what a limiter allows for by default.
+	// Lost is the share of requests, 0 to 1, that arrive but are not answered: the caller gives up after what would
+	// have been the latency. They may arrive until Late after that; 0 means 1 s, which is what a limiter allows for by
+	// default.
 	Lost float64
 	Late time.Duration
 	// Unsent is the share of admitted calls, 0 to 1, whose connection fails, so that nothing is sent.
@@ -39,16 +41,18 @@ type Load struct {
 	Call ratelimit.Call
 	// Callers is how many call at once, each again when it has its answer; 0 means 1.
 	Callers int
-	// Pause is the mean time, exponentially distributed, that a caller waits between its calls; 0: none, there is always another call.
+	// Pause is the mean time, exponentially distributed, that a caller waits between its calls; 0: none, there is
+	// always another call.
 	Pause time.Duration
-	// MaxWait is the longest wait for the limiter that a caller accepts (retry.WithMaxWait); 0: any. After a refusal the caller
-	// comes back when it was told to.
+	// MaxWait is the longest wait for the limiter that a caller accepts (retry.WithMaxWait); 0: any. After a refusal
+	// the caller comes back when it was told to.
 	MaxWait time.Duration
 }
 
-// Do is a limiter as a [Model] sees it. It makes one call: it waits until the call may be sent, calls send, which returns when the partner has
-// answered, and returns nil; or it returns why the call is refused, and has not called send. A send that failed
-// returns an error that wraps [ErrUnsent] if nothing went out, and another one when it is not known; Do may return it or nil.
+// Do is a limiter as a [Model] sees it. It makes one call: it waits until the call may be sent, calls send, which
+// returns when the partner has answered, and returns nil; or it returns why the call is refused, and has not called
+// send. A send that failed returns an error that wraps [ErrUnsent] if nothing went out, and another one when it is not
+// known; Do may return it or nil.
 type Do func(ctx context.Context, c ratelimit.Call, send func() (Answer, error)) error
 
 // Answer is what a partner answers.
@@ -57,7 +61,8 @@ type Answer struct {
 	Header http.Header
 }
 
-// ErrUnsent is a send's error when the connection failed before anything was sent. A [retry.Judge] takes it for that too.
+// ErrUnsent is a send's error when the connection failed before anything was sent. A [retry.Judge] takes it for that
+// too.
 var ErrUnsent error = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 
 // errLost is a send's error when no answer came.
@@ -83,8 +88,9 @@ func Of(l *ratelimit.Limiter) Do {
 
 type sendKey struct{}
 
-// Transport is a stack of http.RoundTrippers as a [Model] sees it: wrap puts it around the one that it is given, which is the partner.
-// The request's context holds the call ([ratelimit.CallFrom]). A stack that repeats what failed makes several requests of a call, and all count.
+// Transport is a stack of http.RoundTrippers as a [Model] sees it: wrap puts it around the one that it is given, which
+// is the partner. The request's context holds the call ([ratelimit.CallFrom]). A stack that repeats what failed makes
+// several requests of a call, and all count.
 func Transport(wrap func(partner http.RoundTripper) http.RoundTripper) Do {
 	rt := wrap(partner{})
 	return func(ctx context.Context, c ratelimit.Call, send func() (Answer, error)) error {
@@ -114,7 +120,8 @@ func (partner) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return &http.Response{
-		StatusCode: a.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: a.Header, Body: http.NoBody, Request: req,
+		StatusCode: a.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: a.Header, Body: http.NoBody, Request: req,
 	}, nil
 }
 

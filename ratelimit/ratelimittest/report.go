@@ -1,7 +1,6 @@
 package ratelimittest
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,16 +14,16 @@ import (
 // Report is what came of a [Model]'s run.
 type Report struct {
 	Seed uint64
-	// Requests were sent; Refusals are calls that the limiter gave back. Of the requests the partner refused Throttled with a 429, and Lost were
-	// not answered. Unsent connections failed.
+	// Requests were sent; Refusals are calls that the limiter gave back. Of the requests the partner refused Throttled
+	// with a 429, and Lost were not answered. Unsent connections failed.
 	Requests, Refusals, Throttled, Lost, Unsent int
 	// Latency is the mean from send to answer.
 	Latency time.Duration
 	Tiers   []TierReport // as in the Model
 	Waits   []WaitReport // by priority, most urgent first
 	Loads   []LoadReport // as in the Model
-	// Jain is Jain's fairness index of the loads that always had a call waiting (Pause 0), by Fair: 1 when each got its part, 1/n when one of n got
-	// everything. 1 when no two shared a key and a priority.
+	// Jain is Jain's fairness index of the loads that always had a call waiting (Pause 0), by Fair: 1 when each got its
+	// part, 1/n when one of n got everything. 1 when no two shared a key and a priority.
 	Jain float64
 	// Least is the smallest Fair of these: 0 when one got nothing. 1 when there are none.
 	Least float64
@@ -35,14 +34,15 @@ type Report struct {
 // TierReport is one tier, over all keys.
 type TierReport struct {
 	Tier ratelimit.Tier
-	// Worst is the most that can have arrived in one window at the partner, whichever moment between send and answer each request arrived at; of a
-	// TokenBucket, the most that can have been missing from a full one.
+	// Worst is the most that can have arrived in one window at the partner, whichever moment between send and answer
+	// each request arrived at; of a TokenBucket, the most that can have been missing from a full one.
 	Worst int64
 	// Violations are the windows in which that is more than the limit.
 	Violations int
 	// Used is the mean use of the limit, 1 for all of it, after the first window.
 	Used float64
-	// Share is Used as a share of what can be had at this latency without ever going over, W/(W+L). Both are 0 for a Concurrent tier.
+	// Share is Used as a share of what can be had at this latency without ever going over, W/(W+L). Both are 0 for a
+	// Concurrent tier.
 	Share float64
 }
 
@@ -62,8 +62,8 @@ type LoadReport struct {
 	Fair float64
 }
 
-// Err returns an error that names the seed, every tier of which a window can have held more than its limit, and the shortest such window with its
-// requests; nil if there is none.
+// Err returns an error that names the seed, every tier of which a window can have held more than its limit, and the
+// shortest such window with its requests; nil if there is none.
 func (r *Report) Err() error {
 	if len(r.over) == 0 {
 		return nil
@@ -74,13 +74,16 @@ func (r *Report) Err() error {
 // String is the report in a few lines.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d requests, %d refusals, %d throttled, %d lost, %d unsent, latency %v, Jain's index %.3f, least share %.2f\n",
+	fmt.Fprintf(&b, "seed %d: %d requests, %d refusals, %d throttled, %d lost, %d unsent, "+
+		"latency %v, Jain's index %.3f, least share %.2f\n",
 		r.Seed, r.Requests, r.Refusals, r.Throttled, r.Lost, r.Unsent, r.Latency, r.Jain, r.Least)
 	for _, t := range r.Tiers {
-		fmt.Fprintf(&b, "tier %v: %d in the worst window, used %.1f %% of the limit, %.1f %% of what can be had\n", t.Tier, t.Worst, 100*t.Used, 100*t.Share)
+		fmt.Fprintf(&b, "tier %v: %d in the worst window, used %.1f %% of the limit, %.1f %% of what can be had\n",
+			t.Tier, t.Worst, 100*t.Used, 100*t.Share)
 	}
 	for _, w := range r.Waits {
-		fmt.Fprintf(&b, "priority %d: %d requests waited %v, half %v at most, 99 %% %v, longest %v\n", w.Priority, w.Requests, w.Mean, w.Median, w.P99, w.Max)
+		fmt.Fprintf(&b, "priority %d: %d requests waited %v, half %v at most, 99 %% %v, longest %v\n",
+			w.Priority, w.Requests, w.Mean, w.Median, w.P99, w.Max)
 	}
 	return b.String()
 }
@@ -96,7 +99,8 @@ func (r *runner) report() *Report {
 		perKey[call.Key] = append(perKey[call.Key], c.spans...)
 		waits[call.Priority] = append(waits[call.Priority], c.waits...)
 		rep.Lost, rep.Unsent = rep.Lost+c.lost, rep.Unsent+c.unsent
-		l.Requests, l.Refusals, l.Throttled, l.Spent = l.Requests+len(c.spans), l.Refusals+c.refused, l.Throttled+c.throttled, l.Spent+c.spent
+		l.Requests, l.Spent = l.Requests+len(c.spans), l.Spent+c.spent
+		l.Refusals, l.Throttled = l.Refusals+c.refused, l.Throttled+c.throttled
 		for _, w := range c.waits {
 			sums[c.load] += w
 			l.Max = max(l.Max, w)
@@ -109,13 +113,14 @@ func (r *runner) report() *Report {
 		}
 	}
 	for _, l := range rep.Loads {
-		rep.Requests, rep.Refusals, rep.Throttled = rep.Requests+l.Requests, rep.Refusals+l.Refusals, rep.Throttled+l.Throttled
+		rep.Requests, rep.Refusals = rep.Requests+l.Requests, rep.Refusals+l.Refusals
+		rep.Throttled += l.Throttled
 	}
 	if rep.Requests > 0 {
 		rep.Latency = time.Duration(latency / int64(rep.Requests))
 	}
 	r.tiers(rep, perKey)
-	for _, p := range slices.SortedFunc(maps.Keys(waits), func(a, b ratelimit.Priority) int { return cmp.Compare(b, a) }) {
+	for _, p := range slices.Backward(slices.Sorted(maps.Keys(waits))) {
 		rep.Waits = append(rep.Waits, waited(p, waits[p]))
 	}
 	r.fairness(rep)

@@ -13,9 +13,10 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Run runs the model with the limiter that start makes, in a synctest bubble of its own (so t is not in one), and reports what the partner saw; what
-// it saw is no failure of the test by itself, see [Report.Err]. start runs in the bubble: it may use t.Cleanup, and starts
-// no goroutine that outlives it. A model that does not validate, and a call that the limiter says can never be admitted, end the test.
+// Run runs the model with the limiter that start makes, in a synctest bubble of its own (so t is not in one), and
+// reports what the partner saw; what it saw is no failure of the test by itself, see [Report.Err]. start runs in the
+// bubble: it may use t.Cleanup, and starts no goroutine that outlives it. A model that does not validate, and a call
+// that the limiter says can never be admitted, end the test.
 func (m Model) Run(t *testing.T, start func(t *testing.T) Do) *Report {
 	t.Helper()
 	if err := m.Validate(); err != nil {
@@ -67,15 +68,18 @@ type caller struct {
 	refused, throttled, lost, unsent int
 }
 
-// grid chooses the moments at which each caller acts, so that no two ever act at once, nor one when a window ends that another's
-// request began: what happens at one moment happens in an order that nobody decides.
+// grid chooses the moments at which each caller acts, so that no two ever act at once, nor one when a window ends that
+// another's request began: what happens at one moment happens in an order that nobody decides.
 func (r *runner) grid() {
 	n := int64(len(r.callers)) + 1
 	r.modulus = 2*n + 1
 	for again := true; again; {
 		again = false
 		for _, t := range r.m.Tiers {
-			if rest := int64(t.Per) % r.modulus; t.Concurrent == 0 && (rest < n || rest > r.modulus-n) && r.modulus < int64(t.Per) {
+			if t.Concurrent != 0 || r.modulus > int64(t.Per) {
+				continue
+			}
+			if rest := int64(t.Per) % r.modulus; rest < n || rest > r.modulus-n {
 				r.modulus++
 				again = true
 			}
@@ -228,7 +232,8 @@ func (c *caller) send() (Answer, error) {
 		return Answer{}, errLost
 	case over > 0:
 		seconds := (over + time.Second - 1) / time.Second
-		return Answer{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}}, nil
+		h := http.Header{"Retry-After": {strconv.Itoa(int(seconds))}}
+		return Answer{Status: http.StatusTooManyRequests, Header: h}, nil
 	}
 	return Answer{Status: http.StatusOK, Header: http.Header{}}, nil
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/integrationkit/integrationkit/ratelimit"
 )
 
-// tally is the partner while it runs: it counts what arrives for one key, in order, and refuses what is over a limit. What it refuses does not
-// count.
+// tally is the partner while it runs: it counts what arrives for one key, in order, and refuses what is over a limit.
+// What it refuses does not count.
 type tally struct {
 	mu       sync.Mutex // guards the fields below
 	tiers    []tierTally

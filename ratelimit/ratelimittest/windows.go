@@ -8,14 +8,15 @@ import (
 	"github.com/integrationkit/integrationkit/ratelimit"
 )
 
-// span is a request that arrived at some moment from sent to end, which nobody but the partner knows. It had been answered, or given up, at
-// left. Times are in nanoseconds since the run began.
+// span is a request that arrived at some moment from sent to end, which nobody but the partner knows. It had been
+// answered, or given up, at left. Times are in nanoseconds since the run began.
 type span struct {
 	sent, end, left int64
 	cost            int64
 }
 
-// stretch is a stretch of time, and what can have arrived in it: the cost of all requests of which some moment from sent to end is in it.
+// stretch is a stretch of time, and what can have arrived in it: the cost of all requests of which some moment from
+// sent to end is in it.
 type stretch struct {
 	from, to int64
 	cost     int64
@@ -28,8 +29,12 @@ type spans struct {
 
 func sorted(all []span) spans {
 	s := spans{sent: all, end: slices.Clone(all)}
-	slices.SortFunc(s.sent, func(a, b span) int { return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.end, b.end)) })
-	slices.SortFunc(s.end, func(a, b span) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.sent, b.sent)) })
+	slices.SortFunc(s.sent, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.sent, b.sent), cmp.Compare(a.end, b.end))
+	})
+	slices.SortFunc(s.end, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.sent, b.sent))
+	})
 	return s
 }
 
@@ -53,10 +58,11 @@ func (s spans) check(t ratelimit.Tier, epoch int64) found {
 	return s.sliding(t)
 }
 
-// sliding looks at each window that begins as a request is answered: whatever can be in any window can be in one of these. All of those
-// sent before its end can have arrived in it, but for those that were answered before it began.
+// sliding looks at each window that begins as a request is answered: whatever can be in any window can be in one of
+// these. All of those sent before its end can have arrived in it, but for those that were answered before it began.
 func (s spans) sliding(t ratelimit.Tier) (f found) {
-	var gone, upto, some int64 // the cost of those answered before it; sent before its end; sent up to the first that is too much
+	// The cost of those answered before it; sent before its end; sent up to the first that is too much.
+	var gone, upto, some int64
 	next, first := 0, 0
 	for i := 0; i < len(s.end); {
 		from := s.end[i].end
@@ -109,7 +115,8 @@ func (s spans) fixed(t ratelimit.Tier, epoch int64) (f found) {
 func (s spans) bucket(t ratelimit.Tier) (f found) {
 	rate := float64(t.Requests) / float64(t.Per)
 	var upto, gone int64
-	best, from := math.Inf(-1), int64(0) // the moment since which most can be missing: refilled until then, less answered before it
+	// The moment since which most can be missing: refilled until then, less answered before it.
+	best, from := math.Inf(-1), int64(0)
 	j := 0
 	for i := 0; i < len(s.sent); {
 		at := s.sent[i].sent

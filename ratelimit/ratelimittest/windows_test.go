@@ -68,7 +68,8 @@ func TestSearchFindsTheWorstWindow(t *testing.T) {
 				}
 			}
 			if got.worst != c.want {
-				t.Fatalf("seed %d, %v %v: %d at worst, want %d, of %v", seed, c.tier, c.tier.Kind, got.worst, c.want, all)
+				t.Fatalf("seed %d, %v %v: %d at worst, want %d, of %v",
+					seed, c.tier, c.tier.Kind, got.worst, c.want, all)
 			}
 			if (got.over > 0) != (got.worst > limit) || (got.least.cost > limit) != (got.over > 0) {
 				t.Fatalf("seed %d, %v %v: %+v", seed, c.tier, c.tier.Kind, got)
@@ -85,8 +86,9 @@ func TestSearchFindsTheWorstWindow(t *testing.T) {
 			if c.tier.Concurrent == 0 && n < got.least.cost && c.tier.Kind != ratelimit.TokenBucket {
 				t.Fatalf("seed %d, %v: %v holds %d, told %v", seed, c.tier.Kind, got.least, n, in)
 			}
-			if c.tier.Kind == ratelimit.Sliding && c.tier.Concurrent == 0 && got.least.to-got.least.from != shortest {
-				t.Fatalf("seed %d: the shortest window is %d long, want %d, of %v", seed, got.least.to-got.least.from, shortest, all)
+			long := got.least.to - got.least.from
+			if c.tier.Kind == ratelimit.Sliding && c.tier.Concurrent == 0 && long != shortest {
+				t.Fatalf("seed %d: the shortest window is %d long, want %d, of %v", seed, long, shortest, all)
 			}
 		}
 	}
