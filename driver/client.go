@@ -73,6 +73,9 @@ type Telemetry struct {
 	Logger *slog.Logger
 	Tracer trace.TracerProvider
 	Meter  metric.MeterProvider
+	// Drift counts the fields of answers that are not as drivers know them. Nil: a registry has one of its own, which its drivers share, and
+	// so has a client without a registry.
+	Drift *Drift
 }
 
 // Client is the way of one call; see the package comment for its layers. It is safe for concurrent use. Make it with
@@ -84,6 +87,7 @@ type Client struct {
 	header    http.Header
 	chain     http.RoundTripper
 	telemetry *telemetry // nil: nothing is reported
+	drift     *Drift
 }
 
 const (
@@ -132,7 +136,10 @@ func NewClient(c ClientConfig) (*Client, error) {
 	if c.Transport == nil {
 		c.Transport = sharedTransport()
 	}
-	cl := &Client{c: c, base: base, basePath: strings.TrimRight(base.EscapedPath(), "/"), telemetry: t}
+	if c.Telemetry.Drift == nil {
+		c.Telemetry.Drift = new(Drift)
+	}
+	cl := &Client{c: c, base: base, basePath: strings.TrimRight(base.EscapedPath(), "/"), telemetry: t, drift: c.Telemetry.Drift}
 	cl.header = http.Header{"Accept": {"application/json"}, "User-Agent": {"integrationkit"}}
 	for name, values := range c.Header {
 		cl.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)

@@ -23,6 +23,17 @@ import (
 // Partners are taken as they are: a byte order mark and raw control characters within strings are put right, and a declared
 // Latin-1 becomes UTF-8. A page of HTML, or anything else that is not what T is, is an error of class Data that wraps
 // [ErrUndecodable], and its text holds no value.
+//
+// So is an answer of another shape, where T says what there must be: a field with the tag wire:"required" that is missing, null or an empty
+// text. Without it {"error": …} with status 200 would read as an empty list, and what an empty list does not have is taken for deleted:
+//
+//	type page struct {
+//		Results []json.RawMessage `json:"results" wire:"required"` // [] is there, null is not
+//		Next    *string           `json:"next"`
+//	}
+//
+// The tag is for slices, maps, pointers, interfaces, texts and [Opt], at any depth of structs; of another type it is an error, because its zero is a value.
+// A T that is a list or a map itself refuses null. A T with an UnmarshalJSON of its own says what it refuses there, in errors that hold no value.
 func Send[T any](ctx context.Context, c *Client, call Call) (T, error) {
 	var v T
 	resp, err := c.Do(ctx, call)
@@ -47,6 +58,9 @@ func Send[T any](ctx context.Context, c *Client, call Call) (T, error) {
 	default:
 		if err = decode(resp.Body, resp.Header.Get("Content-Type"), &v); err == nil {
 			return v, nil
+		}
+		if missing, ok := errors.AsType[*errRequired](err); ok {
+			c.Report(ctx, Oddity{Kind: Kind(call.Op), Field: missing.field, Change: ChangeMissing, Detail: "a required field did not come"})
 		}
 	}
 	var zero T
@@ -102,7 +116,10 @@ func decode(body []byte, contentType string, v any) error {
 		return errEmpty
 	}
 	if first[0] != '<' {
-		return decodeJSON(b, v)
+		if err := decodeJSON(b, v); err != nil {
+			return err
+		}
+		return checkRequired(v)
 	}
 	media := mediaType(contentType)
 	switch {
@@ -111,7 +128,10 @@ func decode(body []byte, contentType string, v any) error {
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
 		return errXML
 	}
-	return decodeXML(b, v)
+	if err := decodeXML(b, v); err != nil {
+		return err
+	}
+	return checkRequired(v)
 }
 
 func mediaType(contentType string) string {
@@ -172,11 +192,12 @@ func escapeControls(b []byte) []byte {
 		case !in:
 			in = c == '"'
 		case c < ' ':
+			end := i
 			if escaped {
-				// A backslash before it escapes nothing: what it would be then is not known.
-				return nil
+				end-- // a backslash before it: the character is what was meant
+				escaped = false
 			}
-			out = append(out, b[from:i]...)
+			out = append(out, b[from:end]...)
 			out = append(out, '\\', 'u', '0', '0', "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
 			from = i + 1
 		case escaped:

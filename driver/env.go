@@ -221,6 +221,9 @@ func (e Env) Client(c ClientConfig) (*Client, error) {
 	if c.Telemetry == (Telemetry{}) {
 		c.Telemetry = e.Telemetry
 	}
+	if c.Telemetry.Drift == nil {
+		c.Telemetry.Drift = e.Telemetry.Drift
+	}
 	if e.partner != nil {
 		if c.Breaker == nil {
 			c.Breaker = e.partner.breaker

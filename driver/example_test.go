@@ -13,6 +13,7 @@ import (
 
 	"github.com/integrationkit/integrationkit/auth"
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/ratelimit"
 	"github.com/integrationkit/integrationkit/retry"
@@ -54,38 +55,31 @@ func (h harbour) Check(ctx context.Context) error {
 func (h harbour) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	return pagination.Offset(ctx, pagination.From("harbour/berths/1", q.Cursor), 2,
 		func(ctx context.Context, offset, limit int) (pagination.Batch[driver.Resource], error) {
-			page, err := driver.Get[struct{ Berths []json.RawMessage }](ctx, h.api, "berths.list", "/berths",
+			page, err := driver.Get[berthPage](ctx, h.api, "berths.list", "/berths",
 				url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}})
 			if err != nil {
 				return pagination.Batch[driver.Resource]{}, err
 			}
-			return driver.Each(page.Berths, berth), nil
+			return berths.Each(ctx, h.api, page.Berths), nil
 		})
 }
 
-func berth(raw json.RawMessage) (driver.Resource, error) {
-	var w struct {
-		ID    string
-		Title *string
-		Price json.Number
-	}
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return driver.Resource{}, err
-	}
-	r := driver.Resource{Record: driver.Record{ID: w.ID, Raw: raw, AdapterVersion: "v1"}, Name: driver.SomePtr(w.Title)}
-	if w.Price != "" {
-		m, err := driver.ParseMoney(w.Price.String(), "EUR")
-		if err != nil {
-			return r, fmt.Errorf("price: %w", err)
-		}
-		r.BasePrice = driver.Some(m)
-	}
-	return r, driver.Validate(r)
+// berthPage is the envelope. Another answer with status 200 is an error, not an empty list.
+type berthPage struct {
+	Berths []json.RawMessage `json:"berths" wire:"required"`
+}
+
+// berths makes records of items. A title that is a number, or a price that is a text, is taken and counted.
+var berths = wire.Decoder[driver.Resource]{
+	Kind: driver.KindResource, ID: []string{"id"},
+	Read: func(o wire.Object) (driver.Resource, error) {
+		return driver.Resource{Record: o.Record("v1"), Name: o.Text("title"), BasePrice: o.Money("price", driver.Some("EUR"))}, nil
+	},
 }
 
 // harbourServer is the partner.
 func harbourServer() *httptest.Server {
-	berths := []string{`{"id":"b1","title":"North","price":12.5}`, `{"id":"b2","title":7}`, `{"id":"b3","title":null}`}
+	berths := []string{`{"id":"b1","title":"North","price":12.5}`, `{"id":"b2","title":7}`, `{"id":"b3","title":null,"price":["CANARY"]}`, `{"title":"no id"}`}
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		offset, _ := strconv.Atoi(r.FormValue("offset"))
@@ -141,11 +135,18 @@ func ExampleRegistry() {
 			fmt.Println("rejected", r.ID, r.Err)
 		}
 	}
+	for _, c := range reg.Drift().Snapshot() {
+		fmt.Println("drift:", c.Kind, c.Field, c.Change, c.Detail, c.Count)
+	}
 	// Output:
 	// [ResourceLister] <nil>
 	// {"id":"b1","name":"North","base_price":{"amount":1250,"currency":"EUR"}}
-	// rejected b2 field "Title" cannot be a number
+	// {"id":"b2","name":"7"}
 	// {"id":"b3","name":null}
+	// rejected  id: missing
+	// drift: resource id missing no id 1
+	// drift: resource price type not an amount 1
+	// drift: resource title type a number in place of a text 1
 }
 
 // A client alone, with whatever layers one wants.

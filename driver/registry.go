@@ -116,6 +116,9 @@ func NewRegistry(o Options) *Registry {
 		}
 	}
 	r.o.Tiers = maps.Clone(o.Tiers)
+	if o.Telemetry.Drift == nil {
+		r.o.Telemetry.Drift = new(Drift)
+	}
 	if o.Tokens == nil {
 		r.o.Tokens = auth.NewMemoryStore()
 	}
@@ -129,6 +132,9 @@ func NewRegistry(o Options) *Registry {
 	r.t, r.err = t, errors.Join(errs...)
 	return r
 }
+
+// Drift is where the registry's drivers count what partners changed in their answers.
+func (r *Registry) Drift() *Drift { return r.o.Telemetry.Drift }
 
 // Register adds a driver. A name used twice, a definition that is not whole, and options of the registry that are wrong are errors, named all at once.
 func (r *Registry) Register(d Definition) error {

@@ -34,6 +34,9 @@ const (
 	attrServer      = attribute.Key("server.address")
 	attrStatus      = attribute.Key("http.response.status_code")
 	attrResend      = attribute.Key("http.request.resend_count")
+	attrKind        = attribute.Key("integrationkit.kind")
+	attrField       = attribute.Key("integrationkit.field")
+	attrChange      = attribute.Key("integrationkit.change")
 	attrErrorType   = attribute.Key("error.type")
 )
 
@@ -45,6 +48,7 @@ type telemetry struct {
 	calls    metric.Float64Histogram
 	sends    metric.Int64Histogram
 	waits    metric.Float64Histogram
+	oddities metric.Int64Counter
 }
 
 // buckets suit what partners take: from 10 ms to minutes in a queue.
@@ -52,7 +56,7 @@ var buckets = metric.WithExplicitBucketBoundaries(0.01, 0.025, 0.05, 0.1, 0.25, 
 
 // newTelemetry returns nil when there is nowhere to report to.
 func newTelemetry(t Telemetry) (*telemetry, error) {
-	if t == (Telemetry{}) {
+	if t.Drift = nil; t == (Telemetry{}) {
 		return nil, nil
 	}
 	r := &telemetry{log: t.Logger}
@@ -63,7 +67,7 @@ func newTelemetry(t Telemetry) (*telemetry, error) {
 		return r, nil
 	}
 	m := t.Meter.Meter(scope)
-	var errs [4]error
+	var errs [5]error
 	r.requests, errs[0] = m.Float64Histogram("http.client.request.duration", metric.WithUnit("s"), buckets,
 		metric.WithDescription("Time from sending a request to the header of its answer."))
 	r.calls, errs[1] = m.Float64Histogram("integrationkit.client.call.duration", metric.WithUnit("s"), buckets,
@@ -72,6 +76,8 @@ func newTelemetry(t Telemetry) (*telemetry, error) {
 		metric.WithExplicitBucketBoundaries(0, 1, 2, 3, 4, 8), metric.WithDescription("Requests that a call took."))
 	r.waits, errs[3] = m.Float64Histogram("integrationkit.client.wait.duration", metric.WithUnit("s"), buckets,
 		metric.WithDescription("Time that a call was held back, by reason."))
+	r.oddities, errs[4] = m.Int64Counter("integrationkit.decode.oddities", metric.WithUnit("{field}"),
+		metric.WithDescription("Fields of answers that are not as the driver knows them."))
 	return r, errors.Join(errs[:]...)
 }
 
@@ -277,6 +283,26 @@ func (t *telemetry) undecodable(ctx context.Context, err *retry.Error) {
 	}
 	t.log.LogAttrs(ctx, slog.LevelWarn, "answer", slog.String("partner", err.Partner), slog.String("op", err.Op),
 		slog.String("integration", err.Integration), slog.Int("status", err.Status), slog.String("class", err.Class.String()), slog.String("error", err.Error()))
+}
+
+// oddity reports one, under the field that it was counted under.
+func (t *telemetry) oddity(ctx context.Context, c *Client, o Oddity, field string, first bool) {
+	if t == nil {
+		return
+	}
+	if t.oddities != nil {
+		t.oddities.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attrPartner.String(c.c.Partner), attrKind.String(string(o.Kind)),
+			attrField.String(field), attrChange.String(string(o.Change)))))
+	}
+	level := slog.LevelDebug
+	if first {
+		level = slog.LevelWarn
+	}
+	if t.log != nil && t.log.Enabled(ctx, level) {
+		t.log.LogAttrs(ctx, level, "drift", slog.String("partner", c.c.Partner), slog.String("integration", c.c.Integration),
+			slog.String("kind", string(o.Kind)), slog.String("field", o.Field), slog.String("change", string(o.Change)), slog.String("detail", o.Detail), slog.Bool("lost", o.Lost),
+			slog.String("id", o.ID))
+	}
 }
 
 // registryTelemetry is what a registry reports to. Its methods do nothing on nil.

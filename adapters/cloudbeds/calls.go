@@ -3,7 +3,6 @@ package cloudbeds
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
@@ -70,7 +70,7 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 
 // of reports whether a row is of the property. One that does not say is taken to be.
 func of(raw json.RawMessage, property string) bool {
-	id := rowID(raw, "propertyID")
+	id := wire.ID(raw, "propertyID")
 	return property == "" || id == "" || id == property
 }
 
@@ -79,11 +79,7 @@ func before(raw json.RawMessage, since time.Time) bool {
 	if since.IsZero() {
 		return false
 	}
-	o, err := open(raw, new([]oddity))
-	if err != nil {
-		return false
-	}
-	t, ok := o.instant("dateModifiedUTC").Get()
+	t, ok := utc(wire.Fields(raw), "dateModifiedUTC").Get()
 	return ok && t.Before(since)
 }
 
@@ -92,13 +88,13 @@ func before(raw json.RawMessage, since time.Time) bool {
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
 	return byID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
 		raw, _, err := d.hotel(ctx, ids[0])
-		if unknown(err) || err == nil && rowID(raw, "propertyID") != ids[0] {
+		if unknown(err) || err == nil && wire.ID(raw, "propertyID") != ids[0] {
 			return pagination.Batch[driver.Resource]{}, nil
 		}
 		if err != nil {
 			return pagination.Batch[driver.Resource]{}, err
 		}
-		return each(ctx, d, opDetails, "propertyID", []json.RawMessage{raw}, d.adapt.hotel), nil
+		return d.adapt.hotel.Each(ctx, d.api, []json.RawMessage{raw}), nil
 	})
 }
 
@@ -120,12 +116,12 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 		}
 		for _, raw := range rows {
 			// Rows that were not asked for say that the filter was ignored, and then a row that is missing says nothing.
-			if id := rowID(raw, "reservationID"); id != "" && !slices.Contains(ids, id) {
+			if id := wire.ID(raw, "reservationID"); id != "" && !slices.Contains(ids, id) {
 				return pagination.Batch[driver.Transaction]{}, d.failed(opReservations, r, errIgnored)
 			}
 		}
 		rows = slices.DeleteFunc(rows, func(raw json.RawMessage) bool { return !of(raw, d.property) })
-		return each(ctx, d, opReservations, "reservationID", rows, d.adapt.reservation), nil
+		return d.adapt.reservation.Each(ctx, d.api, rows), nil
 	})
 }
 
@@ -134,15 +130,13 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
 	return pagination.Token(ctx, pagination.Start{Stream: "cloudbeds/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
 		raw, r, err := d.hotel(ctx, resourceID)
-		if unknown(err) || err == nil && rowID(raw, "propertyID") != resourceID {
+		if unknown(err) || err == nil && wire.ID(raw, "propertyID") != resourceID {
 			err = d.failed(opDetails, r, driver.ErrNotFound)
 		}
 		if err != nil {
 			return pagination.Batch[driver.Media]{}, err
 		}
-		b := each(ctx, d, opDetails, "image", photos(raw), func(raw json.RawMessage, odd *[]oddity) (driver.Media, error) {
-			return d.adapt.photo(raw, resourceID, odd)
-		})
+		b := d.adapt.photo(resourceID).Each(ctx, d.api, photos(raw))
 		seen := map[string]bool{}
 		b.Items = slices.DeleteFunc(b.Items, func(m driver.Media) bool {
 			again := seen[m.ID]
@@ -158,7 +152,7 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 
 // list pages through a collection by page number.
 func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, id string, size int, query url.Values, keep func(json.RawMessage) bool,
-	normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Pages[T] {
+	adapt wire.Decoder[T]) pagination.Pages[T] {
 	return pagination.Number(ctx, s, 1, size, func(ctx context.Context, page, size int) (pagination.Batch[T], error) {
 		q := url.Values{"pageNumber": {strconv.Itoa(page)}, "pageSize": {strconv.Itoa(size)}}
 		for name, v := range query {
@@ -173,44 +167,8 @@ func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, id stri
 			return pagination.Batch[T]{}, d.failed(op, r, err)
 		}
 		kept := slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
-		return batch(env, rows, id, each(ctx, d, op, id, kept, normalize)), nil
+		return batch(env, rows, id, adapt.Each(ctx, d.api, kept)), nil
 	})
-}
-
-// each normalizes rows one by one and reports in the log, by name and once a page, what fields came in another form.
-func each[T any](ctx context.Context, d *Driver, op, idName string, rows []json.RawMessage, normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Batch[T] {
-	odd := map[string]int{}
-	var failed []json.RawMessage
-	b := driver.Each(rows, func(raw json.RawMessage) (t T, err error) {
-		done := false
-		defer func() {
-			if !done || err != nil {
-				failed = append(failed, raw)
-			}
-		}()
-		var found []oddity
-		t, err = normalize(raw, &found)
-		for _, o := range found {
-			odd[o.field+": "+o.problem]++
-		}
-		done = true
-		return t, err
-	})
-	for i, raw := range failed {
-		// Each knows neither the names of the ids nor what must not be kept.
-		kept := public(raw)
-		b.Rejected[i].Raw = kept[:min(len(kept), pagination.MaxRaw)]
-		b.Rejected[i].ID = rowID(raw, idName)
-	}
-	if len(odd) > 0 {
-		fields := make([]any, 0, len(odd))
-		for _, name := range sortedKeys(odd) {
-			fields = append(fields, slog.Int(name, odd[name]))
-		}
-		d.log.WarnContext(ctx, "fields came in a form that is not documented and were left out", "partner", Partner,
-			"integration", d.integration, "op", op, slog.Group("fields", fields...))
-	}
-	return b
 }
 
 // call makes a call and reads the envelope of its answer. A refusal that the classifier did not see, because success stood

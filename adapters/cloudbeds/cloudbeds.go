@@ -6,13 +6,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/ratelimit"
 	"github.com/integrationkit/integrationkit/retry"
 )
@@ -33,7 +33,6 @@ type Driver struct {
 	version     Version
 	api         *driver.Client
 	adapt       adapter
-	log         *slog.Logger
 }
 
 var (
@@ -90,11 +89,7 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := env.Telemetry.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &Driver{integration: in.ID, property: c.Property, version: c.Version, api: api, adapt: adapters[c.AdapterVersion], log: log}, nil
+	return &Driver{integration: in.ID, property: c.Property, version: c.Version, api: api, adapt: adapters[c.AdapterVersion]}, nil
 }
 
 // origin returns scheme and host of a URL that was found valid.
@@ -130,7 +125,7 @@ func (d *Driver) Check(ctx context.Context) error {
 		return err
 	}
 	raw, r, err := d.hotel(ctx, d.property)
-	if err == nil && rowID(raw, "propertyID") != d.property {
+	if err == nil && wire.ID(raw, "propertyID") != d.property {
 		e := d.failed(opDetails, r, errOtherProperty)
 		e.Verdict = retry.Verdict{Class: retry.Auth, Scope: retry.Integration, Sent: retry.Answered}
 		return e
@@ -144,7 +139,7 @@ func (d *Driver) hotel(ctx context.Context, id string) (json.RawMessage, *driver
 	if err != nil {
 		return nil, r, err
 	}
-	if kind(env.data) != '{' {
+	if wire.TypeOf(env.data) != '{' {
 		return nil, r, d.failed(opDetails, r, errNoRows)
 	}
 	return env.data, r, nil

@@ -3,9 +3,6 @@ package cloudbeds
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -74,23 +71,7 @@ func ConfigOf(in driver.Integration) (Config, error) {
 		APIKey: in.Credentials[credentialKey], Property: in.Settings[settingProperty], Account: in.Account,
 		Version: Version(in.Settings[settingVersion]), BaseURL: in.BaseURL, AdapterVersion: in.AdapterVersion,
 	}
-	var errs []error
-	if in.ID == "" {
-		errs = append(errs, errors.New("Integration.ID is empty"))
-	}
-	if in.Partner != "" && in.Partner != Partner {
-		errs = append(errs, fmt.Errorf("Integration.Partner is %q, want %q", in.Partner, Partner))
-	}
-	for _, name := range sortedKeys(in.Credentials) {
-		if name != credentialKey {
-			errs = append(errs, fmt.Errorf("credential %q is not known; want api_key", name))
-		}
-	}
-	for _, name := range sortedKeys(in.Settings) {
-		if name != settingProperty && name != settingVersion {
-			errs = append(errs, fmt.Errorf("setting %q is not known; want property and api_version", name))
-		}
-	}
+	errs := in.Problems(Partner, []string{credentialKey}, []string{settingProperty, settingVersion})
 	if err := c.Validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -131,35 +112,5 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// root returns the URL before /api. Errors do not hold the URL, in which people put passwords.
-func root(base string) (string, error) {
-	if base == "" {
-		return DefaultBaseURL, nil
-	}
-	u, err := url.Parse(base)
-	switch {
-	case err != nil || u.Host == "":
-		return "", errors.New("BaseURL is not an absolute URL")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return "", errors.New("BaseURL has a user, query or fragment")
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return "", errors.New("BaseURL is not https, nor http on a loopback address")
-	}
-	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/api")
-	u.RawPath = ""
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+// root returns the URL before /api.
+func root(base string) (string, error) { return driver.BaseURL(base, DefaultBaseURL, "/api") }

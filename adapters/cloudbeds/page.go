@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
@@ -51,20 +53,20 @@ func envelopeOf(fields map[string]json.RawMessage) envelope {
 	if !said {
 		success, said = fields["status"]
 	}
-	if s, ok := scalar(success); said && ok {
+	if s, ok := wire.Scalar(success); said && ok {
 		env.refused = s == "false" || s == "0" || s == ""
 	}
-	code, _ := scalar(fields["error"])
+	code, _ := wire.Scalar(fields["error"])
 	if !said && code != "" {
 		env.refused = true
 	}
 	for _, name := range []string{"message", "error_description", "error"} {
-		if s, _ := scalar(fields[name]); s != "" && env.message == "" {
+		if s, _ := wire.Scalar(fields[name]); s != "" && env.message == "" {
 			env.message = s
 		}
 	}
 	env.code = code
-	if s, ok := scalar(fields["total"]); ok {
+	if s, ok := wire.Scalar(fields["total"]); ok {
 		if n, err := strconv.Atoi(s); err == nil && n >= 0 {
 			env.total, env.counted = n, true
 		}
@@ -98,7 +100,7 @@ func head(body []byte) envelope {
 // come as [].
 func (e envelope) rows(id string) ([]json.RawMessage, error) {
 	bad := fmt.Errorf("%w: %w", driver.ErrUndecodable, errNoRows)
-	switch kind(e.data) {
+	switch wire.TypeOf(e.data) {
 	case '[':
 		var rows []json.RawMessage
 		if json.Unmarshal(e.data, &rows) != nil {
@@ -118,8 +120,8 @@ func (e envelope) rows(id string) ([]json.RawMessage, error) {
 			return []json.RawMessage{e.data}, nil
 		}
 		rows := make([]json.RawMessage, 0, len(keyed))
-		for _, key := range sortedKeys(keyed) {
-			if kind(keyed[key]) != '{' {
+		for _, key := range slices.Sorted(maps.Keys(keyed)) {
+			if wire.TypeOf(keyed[key]) != '{' {
 				return nil, bad
 			}
 			rows = append(rows, keyed[key])
@@ -137,23 +139,10 @@ func batch[T any](env envelope, rows []json.RawMessage, id string, b pagination.
 	}
 	if b.Rows > 0 {
 		// A server that ignores pageNumber would send its first page for ever.
-		ids := []string{rowID(rows[0], id), rowID(rows[len(rows)-1], id)}
+		ids := []string{wire.ID(rows[0], id), wire.ID(rows[len(rows)-1], id)}
 		if !slices.Contains(ids, "") {
 			b.Fingerprint = strings.Join(ids, " ")
 		}
 	}
 	return b
-}
-
-// rowID returns a row's id, "" if it cannot be read.
-func rowID(raw json.RawMessage, name string) string {
-	o, err := open(raw, new([]oddity))
-	if err != nil {
-		return ""
-	}
-	id, err := o.id(name)
-	if err != nil {
-		return ""
-	}
-	return id
 }

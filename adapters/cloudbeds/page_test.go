@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/retry"
 )
@@ -151,20 +152,19 @@ func FuzzPage(f *testing.F) {
 			}
 			rows = []json.RawMessage{body}
 		}
-		check(t, rows, normalizeHotel, func(r driver.Resource) driver.Record { return r.Record })
-		check(t, rows, normalizeReservation, func(r driver.Transaction) driver.Record { return r.Record })
-		check(t, rows, func(raw json.RawMessage, odd *[]oddity) (driver.Media, error) { return normalizePhoto(raw, "1", odd) },
-			func(m driver.Media) driver.Record { return m.Record })
+		a := adapters[v1]
+		check(t, rows, a.hotel, func(r driver.Resource) driver.Record { return r.Record })
+		check(t, rows, a.reservation, func(r driver.Transaction) driver.Record { return r.Record })
+		check(t, rows, a.photo("1"), func(m driver.Media) driver.Record { return m.Record })
 		for _, row := range rows {
-			check(t, photos(row), func(raw json.RawMessage, odd *[]oddity) (driver.Media, error) { return normalizePhoto(raw, "1", odd) },
-				func(m driver.Media) driver.Record { return m.Record })
+			check(t, photos(row), a.photo("1"), func(m driver.Media) driver.Record { return m.Record })
 		}
 	})
 }
 
-func check[T any](t *testing.T, rows []json.RawMessage, normalize func(json.RawMessage, *[]oddity) (T, error), record func(T) driver.Record) {
+func check[T any](t *testing.T, rows []json.RawMessage, adapt wire.Decoder[T], record func(T) driver.Record) {
 	t.Helper()
-	b := driver.Each(rows, func(raw json.RawMessage) (T, error) { return normalize(raw, new([]oddity)) })
+	b := adapt.Each(t.Context(), nil, rows)
 	if len(b.Items)+len(b.Rejected) != len(rows) {
 		t.Fatalf("%d rows, %d items, %d rejected", len(rows), len(b.Items), len(b.Rejected))
 	}

@@ -1,11 +1,14 @@
 package cloudbeds
 
 import (
-	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 )
 
 var (
@@ -26,49 +29,38 @@ var statuses = map[string]driver.TransactionStatus{
 // dates are the fields without which, or with other ones, a stay would be worse than one that is seen to be rejected.
 var dates = []string{"reservationCheckIn", "reservationCheckOut", "startDate", "endDate"}
 
-// normalizeReservation is version 1 for the rows of getReservationsWithRateDetails, and takes those of getReservations and getReservation,
+// reservation is version 1 for the rows of getReservationsWithRateDetails, and takes those of getReservations and getReservation,
 // which have other names for some fields, no UTC times and no currency.
-func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transaction, error) {
-	o, err := open(raw, odd)
-	if err != nil {
-		return driver.Transaction{}, err
-	}
-	id, err := o.id("reservationID")
-	if err != nil {
-		return driver.Transaction{}, err
-	}
+func reservation(o wire.Object) (driver.Transaction, error) {
 	day := func(fields ...string) driver.Opt[driver.Date] {
 		var found driver.Opt[driver.Date]
 		for _, f := range fields {
-			if d := o.date(f); !found.Observed() || found.IsNull() && d.Observed() {
+			if d := o.Date(f); !found.Observed() || found.IsNull() && d.Observed() {
 				found = d
 			}
 		}
 		return found
 	}
-	updated, _ := o.instant("dateModifiedUTC").Get()
 	t := driver.Transaction{
-		Record:      driver.Record{ID: id, UpdatedAt: updated, CreatedAt: o.instant("dateCreatedUTC"), Raw: public(raw), AdapterVersion: v1},
-		ResourceID:  o.ref("propertyID"),
-		Code:        o.first(o.word, "sourceReservationID", "thirdPartyIdentifier"),
-		StatusText:  o.word("status"),
+		Record:      o.Record(v1),
+		ResourceID:  o.Ref("propertyID"),
+		Code:        o.First(o.Word, "sourceReservationID", "thirdPartyIdentifier"),
+		StatusText:  o.Word("status"),
 		Start:       day("reservationCheckIn", "startDate"),
 		End:         day("reservationCheckOut", "endDate"),
-		ArrivalTime: o.clock("estimatedArrivalTime"),
-		CanceledAt:  o.instant("dateCancelledUTC"),
+		ArrivalTime: o.Clock("estimatedArrivalTime"),
+		CanceledAt:  utc(o, "dateCancelledUTC"),
 		Currency:    currencyOf(o),
 		Customer:    customer(o),
 	}
-	t.Status = status(o, t.StatusText)
+	t.CreatedAt = utc(o, "dateCreatedUTC")
+	t.UpdatedAt, _ = utc(o, "dateModifiedUTC").Get()
+	t.Status = status(o)
 	source(o, &t)
 	rooms(o, &t)
 	money(o, &t)
-	for _, f := range *o.odd {
-		for _, name := range dates {
-			if f.field == name {
-				return driver.Transaction{}, errors.New(f.field + ": " + f.problem)
-			}
-		}
+	if err := o.Lost(dates...); err != nil {
+		return driver.Transaction{}, err
 	}
 	if s, ok := t.Start.Get(); ok {
 		if e, ok := t.End.Get(); ok {
@@ -81,55 +73,50 @@ func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transactio
 	return t, nil
 }
 
+// utc reads one of the …UTC twins: YYYY-MM-DD HH:MM:SS without a zone (seen), or RFC 3339 (what the specification says). The
+// fields without a twin are in a zone that is not established, and are not read.
+func utc(o wire.Object, field string) driver.Opt[time.Time] { return o.Instant(field, time.DateTime) }
+
 // status maps the status; a deleted reservation is a canceled one. A status that did not come stays unobserved.
-func status(o object, text driver.Opt[string]) driver.Opt[driver.TransactionStatus] {
-	if o.flag("isDeleted").Or(false) {
+func status(o wire.Object) driver.Opt[driver.TransactionStatus] {
+	if o.Flag("isDeleted").Or(false) {
 		return driver.Some(driver.StatusCanceled)
 	}
-	s, ok := text.Get()
-	switch known, in := statuses[strings.ToLower(s)]; {
-	case ok && in:
-		return driver.Some(known)
-	case ok:
-		return driver.Some(driver.StatusOther)
-	case text.IsNull():
-		return driver.Null[driver.TransactionStatus]()
-	}
-	return driver.Opt[driver.TransactionStatus]{}
+	return wire.Enum(o, "status", statuses, driver.StatusOther)
 }
 
 // source reads where it was sold: an object with rate details, a text in getReservation, sourceName in getReservations.
-func source(o object, t *driver.Transaction) {
-	t.Channel, t.Source = o.word("sourceID"), o.word("sourceName")
-	switch kind(o.fields["source"]) {
+func source(o wire.Object, t *driver.Transaction) {
+	t.Channel, t.Source = o.Word("sourceID"), o.Word("sourceName")
+	switch o.Type("source") {
 	case '{':
-		s, _ := o.object("source").Get()
-		t.Channel = s.first(s.word, "sourceID")
+		s, _ := o.Object("source").Get()
+		t.Channel = s.First(s.Word, "sourceID")
 		if !t.Source.Observed() {
-			t.Source = s.word("name")
+			t.Source = s.Word("name")
 		}
 	case '"':
 		if !t.Source.Observed() {
-			t.Source = o.word("source")
+			t.Source = o.Word("source")
 		}
 	}
 }
 
 // customer reads who booked. An erased guest is null, so that what is known of the person goes.
-func customer(o object) driver.Opt[driver.Customer] {
-	if o.flag("isAnonymized").Or(false) {
+func customer(o wire.Object) driver.Opt[driver.Customer] {
+	if o.Flag("isAnonymized").Or(false) {
 		return driver.Null[driver.Customer]()
 	}
-	word := func(f string) string { return o.word(f).Or("") }
+	word := func(f string) string { return o.Word(f).Or("") }
 	c := driver.Customer{ID: word("guestID"), Name: word("guestName"), Email: word("guestEmail")}
-	guests, _ := o.object("guestList").Get() // a map by id, [] when there are none
-	for _, id := range sortedKeys(guests.fields) {
-		g, ok := guests.object(id).Get()
-		if !ok || !g.flag("isMainGuest").Or(false) {
+	guests, _ := o.Map("guestList").Get() // a map by id, [] when there are none
+	for _, id := range slices.Sorted(maps.Keys(guests)) {
+		g := guests[id]
+		if !g.Flag("isMainGuest").Or(false) {
 			continue
 		}
-		text := func(f string) string { return g.word(f).Or("") }
-		c.FirstName, c.LastName, c.Phone = text("guestFirstName"), text("guestLastName"), g.first(g.word, "guestPhone", "guestCellPhone").Or("")
+		text := func(f string) string { return g.Word(f).Or("") }
+		c.FirstName, c.LastName, c.Phone = text("guestFirstName"), text("guestLastName"), g.First(g.Word, "guestPhone", "guestCellPhone").Or("")
 		if c.ID == "" {
 			c.ID = text("guestID")
 		}
@@ -148,31 +135,31 @@ func customer(o object) driver.Opt[driver.Customer] {
 }
 
 // rooms reads the rooms, which are in rooms, or assigned and unassigned. Cancelled ones are left out.
-func rooms(o object, t *driver.Transaction) {
+func rooms(o wire.Object, t *driver.Transaction) {
 	seen, total := false, driver.Party{}
 	stays := []driver.Stay{}
 	for _, field := range []string{"rooms", "assigned", "unassigned"} {
-		all, ok := o.objects(field).Get()
+		all, ok := o.Objects(field).Get()
 		seen = seen || ok
 		for _, r := range all {
-			if st := strings.ToLower(r.word("roomStatus").Or("")); st == "cancelled" || st == "canceled" {
+			if st := strings.ToLower(r.Word("roomStatus").Or("")); st == "cancelled" || st == "canceled" {
 				continue
 			}
 			date := func(a, b string) driver.Date {
-				if d, ok := r.date(a).Get(); ok {
+				if d, ok := r.Date(a).Get(); ok {
 					return d
 				}
-				return r.date(b).Or(driver.Date{})
+				return r.Date(b).Or(driver.Date{})
 			}
 			p := party(r)
 			total.Adults, total.Children, total.Total = total.Adults+p.Adults, total.Children+p.Children, total.Total+p.Total
 			stays = append(stays, driver.Stay{
-				ResourceID: t.ResourceID.Or(""), UnitID: r.ref("roomID").Or(""), Start: date("roomCheckIn", "startDate"), End: date("roomCheckOut", "endDate"), Party: p,
+				ResourceID: t.ResourceID.Or(""), UnitID: r.Ref("roomID").Or(""), Start: date("roomCheckIn", "startDate"), End: date("roomCheckOut", "endDate"), Party: p,
 			})
 		}
 	}
 	switch {
-	case o.has("adults") || o.has("children"):
+	case o.Has("adults") || o.Has("children"):
 		t.Party = driver.Some(party(o))
 	case len(stays) > 0:
 		t.Party = driver.Some(total)
@@ -189,32 +176,24 @@ func rooms(o object, t *driver.Transaction) {
 }
 
 // party reads adults and children, which are texts of digits in most answers and numbers in some.
-func party(o object) driver.Party {
-	count := func(f string) int {
-		n := o.integer(f).Or(0)
-		if n < 0 {
-			o.strange(f, "negative")
-			return 0
-		}
-		return n
-	}
-	p := driver.Party{Adults: count("adults"), Children: count("children")}
+func party(o wire.Object) driver.Party {
+	p := driver.Party{Adults: o.Count("adults").Or(0), Children: o.Count("children").Or(0)}
 	p.Total = p.Adults + p.Children
 	return p
 }
 
 // money reads the amounts. balanceDetailed is an object or an array of such.
-func money(o object, t *driver.Transaction) {
-	t.Total, t.Balance = o.money("total", t.Currency), o.money("balance", t.Currency)
-	all, _ := o.objects("balanceDetailed").Get()
+func money(o wire.Object, t *driver.Transaction) {
+	t.Total, t.Balance = o.Money("total", t.Currency), o.Money("balance", t.Currency)
+	all, _ := o.Objects("balanceDetailed").Get()
 	if len(all) == 0 {
 		return
 	}
 	b := all[0]
-	t.Subtotal = b.money("subTotal", t.Currency)
-	t.Taxes = b.money("taxesFees", t.Currency)
-	t.Paid = b.money("paid", t.Currency)
+	t.Subtotal = b.Money("subTotal", t.Currency)
+	t.Taxes = b.Money("taxesFees", t.Currency)
+	t.Paid = b.Money("paid", t.Currency)
 	if !t.Total.Observed() {
-		t.Total = b.money("grandTotal", t.Currency)
+		t.Total = b.Money("grandTotal", t.Currency)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
@@ -55,10 +56,10 @@ func same(t *testing.T, got any, want string) {
 	}
 }
 
-func oddities(odd []oddity) string {
+func oddities(odd []driver.Oddity) string {
 	var all []string
 	for _, o := range odd {
-		all = append(all, o.field+": "+o.problem)
+		all = append(all, o.Field+": "+o.Detail)
 	}
 	slices.Sort(all)
 	return strings.Join(all, "; ")
@@ -83,8 +84,7 @@ func TestSampleHotels(t *testing.T) {
 			t.Fatalf("%s: %d rows, want %d", name, len(rows), len(want))
 		}
 		for i, raw := range rows {
-			var odd []oddity
-			r, err := normalizeHotel(raw, &odd)
+			r, odd, err := adapters[v1].hotel.One(raw)
 			if err != nil || len(odd) > 0 {
 				t.Errorf("%s: %v, %s", name, err, oddities(odd))
 			}
@@ -99,7 +99,7 @@ func TestSampleHotels(t *testing.T) {
 func TestSamplePhotos(t *testing.T) {
 	var urls []string
 	for _, raw := range photos(rowsOf(t, "hotel-details", "propertyID")[0]) {
-		m, err := normalizePhoto(raw, "190001", new([]oddity))
+		m, _, err := adapters[v1].photo("190001").One(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestSamplePhotos(t *testing.T) {
 		t.Errorf("images as texts: %d photos", len(got))
 	}
 	for _, raw := range []string{`7`, `{}`, `{"image": "javascript:x"}`} {
-		if _, err := normalizePhoto([]byte(raw), "1", new([]oddity)); err == nil {
+		if _, _, err := adapters[v1].photo("1").One([]byte(raw)); err == nil {
 			t.Errorf("%s is a photo", raw)
 		}
 	}
@@ -156,8 +156,7 @@ func TestSampleReservations(t *testing.T) {
 			t.Fatalf("%s: %d rows, want %d", name, len(rows), len(want))
 		}
 		for i, raw := range rows {
-			var odd []oddity
-			r, err := normalizeReservation(raw, &odd)
+			r, odd, err := adapters[v1].reservation.One(raw)
 			if err != nil || len(odd) > 0 {
 				t.Errorf("%s: %v, %s", name, err, oddities(odd))
 			}
@@ -179,9 +178,9 @@ func TestOddReservations(t *testing.T) {
 			"total": {"amount": 700000, "currency": "VND"}, "balance": {"amount": 0, "currency": "VND"}, "paid": {"amount": 700000, "currency": "VND"},
 			"subtotal": null, "stays": []}`, "balanceDetailed[].taxesFees: not an amount", ""},
 		"10": {`{"id": "10", "unit_id": null, "status": "canceled", "status_text": "confirmed", "start": "2026-12-02", "end": null, "currency": null, "stays": []}`, "", ""},
-		"11": {"", "startDate: not a date", "startDate: not a date"},
+		"11": {"", "startDate: not a date; status: a value that is not known", "startDate: not a date"},
 		"12": {"", "", errEnds.Error()},
-		"":   {"", "", "reservationID: missing"},
+		"":   {"", "reservationID: no id", "reservationID: missing"},
 		"14": {`{"id": "14", "status": null, "status_text": null, "party": {}}`, "adults: negative; estimatedArrivalTime: not a time of day; propertyCurrency: not a currency; rooms: not an array", ""},
 	}
 	rows := rowsOf(t, "odd-reservations", "reservationID")
@@ -189,10 +188,9 @@ func TestOddReservations(t *testing.T) {
 		t.Fatalf("%d rows, want %d", len(rows), len(want))
 	}
 	for _, raw := range rows {
-		id := rowID(raw, "reservationID")
+		id := wire.ID(raw, "reservationID")
 		w := want[id]
-		var odd []oddity
-		r, err := normalizeReservation(raw, &odd)
+		r, odd, err := adapters[v1].reservation.One(raw)
 		text := ""
 		if err != nil {
 			text = err.Error()
@@ -214,8 +212,7 @@ func TestOddHotels(t *testing.T) {
 		`{"propertyTimezone": "` + strings.Repeat("z", 101) + `", "propertyName": {}}`:                               {``, "propertyName: not a text; propertyTimezone: too long for a time zone"},
 		`{"propertyAmenities": "Bar", "propertyImage": "//i.example.com/1.jpg"}`:                                     {`"amenities": ["Bar"], "cover_url": "https://i.example.com/1.jpg"`, ""},
 	} {
-		var odd []oddity
-		r, err := normalizeHotel([]byte(`{"propertyID": 1, `+in[1:]), &odd)
+		r, odd, err := adapters[v1].hotel.One([]byte(`{"propertyID": 1, `+in[1:]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +225,7 @@ func TestOddHotels(t *testing.T) {
 		same(t, r, `{"id": "1"`+want.record+`}`)
 	}
 	for _, in := range []string{`{}`, `7`, `{"propertyID": ""}`, `{"propertyID": "` + strings.Repeat("1", 300) + `"}`, `{"propertyID": {}}`} {
-		if _, err := normalizeHotel([]byte(in), new([]oddity)); err == nil {
+		if _, _, err := adapters[v1].hotel.One([]byte(in)); err == nil {
 			t.Errorf("%s is a property", in)
 		}
 	}

@@ -1,12 +1,12 @@
 package guesty
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/retry"
 )
@@ -44,13 +45,13 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
 	return byID(ctx, ids, pageSize, func(ctx context.Context, ids []string) (rows []json.RawMessage, err error) {
 		q := url.Values{"ids": {strings.Join(ids, ",")}, "fields": {listFields}, "limit": {strconv.Itoa(len(ids))}}
-		p, err := d.get(ctx, "listings.list", "/listings", q)
+		p, err := driver.Get[page](ctx, d.api, "listings.list", "/listings", q)
 		if err != nil {
 			return nil, err
 		}
 		return d.missing(ctx, asked(p.rows, ids), ids, "listings.get", "/listings/{}", url.Values{"fields": {listFields}})
 	}, func(rows []json.RawMessage) pagination.Batch[driver.Resource] {
-		return each(ctx, d, "listings.get", rows, d.adapt.listing)
+		return d.adapt.listing.Each(ctx, d.api, rows)
 	})
 }
 
@@ -104,14 +105,11 @@ type filter struct {
 
 // ofListing reports whether a reservation is of the listing. One that does not say is taken to be.
 func ofListing(raw json.RawMessage, id string) bool {
-	o, err := open(raw, new([]oddity))
-	if err != nil {
-		return true
-	}
-	ids := []string{o.word("listingId").Or("")}
-	rooms, _ := o.objects("stay").Get()
+	o := wire.Fields(raw)
+	ids := []string{o.Word("listingId").Or("")}
+	rooms, _ := o.Objects("stay").Get()
 	for _, r := range rooms {
-		ids = append(ids, r.word("unitTypeId").Or(""), r.word("unitId").Or(""))
+		ids = append(ids, r.Word("unitTypeId").Or(""), r.Word("unitId").Or(""))
 	}
 	ids = slices.DeleteFunc(ids, func(s string) bool { return s == "" })
 	return len(ids) == 0 || slices.Contains(ids, id)
@@ -120,7 +118,7 @@ func ofListing(raw json.RawMessage, id string) bool {
 // TransactionsByID implements driver.TransactionGetter: v3 reads ten at a time, the classic family one by one.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
 	normalize := func(rows []json.RawMessage) pagination.Batch[driver.Transaction] {
-		return each(ctx, d, "reservations.get", rows, d.adapt.reservation)
+		return d.adapt.reservation.Each(ctx, d.api, rows)
 	}
 	if d.family == Classic {
 		return byID(ctx, ids, 1, func(ctx context.Context, ids []string) ([]json.RawMessage, error) {
@@ -135,7 +133,7 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 // v3 reads reservations by id. Whether one unknown id makes the answer for all of them a 404 is not documented, so then each is
 // asked for by itself.
 func (d *Driver) v3(ctx context.Context, ids []string) ([]json.RawMessage, error) {
-	p, err := d.get(ctx, "reservations-v3.get", "/reservations-v3", url.Values{"reservationIds[]": ids})
+	p, err := driver.Get[page](ctx, d.api, "reservations-v3.get", "/reservations-v3", url.Values{"reservationIds[]": ids})
 	if err == nil {
 		return asked(p.rows, ids), nil
 	}
@@ -170,16 +168,14 @@ func asked(rows []json.RawMessage, ids []string) []json.RawMessage {
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
 	const op = "property-photos.list"
 	return pagination.Token(ctx, pagination.Start{Stream: "guesty/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
-		p, err := d.get(ctx, op, driver.Path("/properties-api/property-photos/property-photos/{}", resourceID), nil)
+		p, err := driver.Get[page](ctx, d.api, op, driver.Path("/properties-api/property-photos/property-photos/{}", resourceID), nil)
 		if notFound(err) {
 			err = fmt.Errorf("%w: %w", driver.ErrNotFound, err)
 		}
 		if err != nil {
 			return pagination.Batch[driver.Media]{}, err
 		}
-		b := each(ctx, d, op, p.rows, func(raw json.RawMessage, odd *[]oddity) (driver.Media, error) {
-			return d.adapt.photo(raw, resourceID, odd)
-		})
+		b := d.adapt.photo(resourceID).Each(ctx, d.api, p.rows)
 		slices.SortStableFunc(b.Items, func(a, b driver.Media) int { return cmp.Compare(a.Position.Or(1e9), b.Position.Or(1e9)) })
 		return b, nil
 	})
@@ -188,14 +184,14 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 // list pages through a collection by skip and limit. The order is _id's, which is unique and does not move when records
 // change; the default orders, by title or newest first, lose and repeat rows while data change.
 func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path string, query url.Values, keep func(json.RawMessage) bool,
-	normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Pages[T] {
+	adapt wire.Decoder[T]) pagination.Pages[T] {
 	query.Set("sort", "_id")
 	return pagination.Offset(ctx, s, pageSize, func(ctx context.Context, offset, limit int) (pagination.Batch[T], error) {
 		q := url.Values{"skip": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
 		for name, v := range query {
 			q[name] = v
 		}
-		p, err := d.get(ctx, op, path, q)
+		p, err := driver.Get[page](ctx, d.api, op, path, q)
 		if err != nil {
 			return pagination.Batch[T]{}, err
 		}
@@ -203,74 +199,8 @@ func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path st
 		if keep != nil {
 			rows = slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
 		}
-		return batch(p, limit, each(ctx, d, op, rows, normalize)), nil
+		return batch(p, limit, adapt.Each(ctx, d.api, rows)), nil
 	})
-}
-
-// each normalizes rows one by one and reports in the log, by name and once a page, what fields came in another form.
-func each[T any](ctx context.Context, d *Driver, op string, rows []json.RawMessage, normalize func(json.RawMessage, *[]oddity) (T, error)) pagination.Batch[T] {
-	odd := map[string]int{}
-	var failed []json.RawMessage
-	b := driver.Each(rows, func(raw json.RawMessage) (t T, err error) {
-		done := false
-		defer func() {
-			if !done || err != nil {
-				failed = append(failed, raw)
-			}
-		}()
-		var found []oddity
-		t, err = normalize(raw, &found)
-		for _, o := range found {
-			odd[o.field+": "+o.problem]++
-		}
-		done = true
-		return t, err
-	})
-	for i, raw := range failed {
-		// Each knows neither reservationId nor what must not be kept.
-		r := &b.Rejected[i]
-		kept := public(raw)
-		r.Raw = kept[:min(len(kept), pagination.MaxRaw)]
-		if id := rowID(raw); r.ID == "" {
-			r.ID = id
-		}
-	}
-	if len(odd) > 0 {
-		fields := make([]any, 0, len(odd))
-		for _, name := range sortedKeys(odd) {
-			fields = append(fields, slog.Int(name, odd[name]))
-		}
-		d.log.WarnContext(ctx, "fields came in a form that is not documented and were left out", "partner", Partner,
-			"integration", d.integration, "op", op, slog.Group("fields", fields...))
-	}
-	return b
-}
-
-// get makes a call and reads the envelope of its answer.
-func (d *Driver) get(ctx context.Context, op, path string, query url.Values) (page, error) {
-	r, err := driver.Get[*driver.Response](ctx, d.api, op, path, query)
-	if err != nil {
-		return page{}, err
-	}
-	p, err := readPage(r.Body)
-	if err != nil {
-		return page{}, d.undecodable(op, r, err)
-	}
-	return p, nil
-}
-
-// undecodable is the error of an answer that came and could not be read.
-func (d *Driver) undecodable(op string, r *driver.Response, err error) error {
-	e := &retry.Error{
-		Verdict: retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true},
-		Partner: Partner, Op: op, Integration: d.integration, Status: r.Status, Attempts: r.Attempts, Waits: r.Waits, Err: err,
-	}
-	for _, h := range requestIDs {
-		if e.RequestID == "" {
-			e.RequestID = r.Header.Get(h)
-		}
-	}
-	return e
 }
 
 // missing adds to rows those of ids that are not among them and that the partner gives when asked for one.
@@ -283,21 +213,31 @@ func (d *Driver) missing(ctx context.Context, rows []json.RawMessage, ids []stri
 		if have[id] {
 			continue
 		}
-		r, err := driver.Get[*driver.Response](ctx, d.api, op, driver.Path(path, id), query)
+		one, err := driver.Get[row](ctx, d.api, op, driver.Path(path, id), query)
 		if notFound(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		body := repair(r.Body)
-		if !json.Valid(body) || kind(body) != '{' {
-			return nil, d.undecodable(op, r, driver.ErrUndecodable)
-		}
-		rows = append(rows, body)
+		rows = append(rows, json.RawMessage(one))
 	}
 	return rows, nil
 }
+
+// row is the answer for one id: an object.
+type row json.RawMessage
+
+// UnmarshalJSON refuses what is no object.
+func (r *row) UnmarshalJSON(b []byte) error {
+	if wire.TypeOf(b) != '{' {
+		return errNoRow
+	}
+	*r = bytes.Clone(b)
+	return nil
+}
+
+var errNoRow = errors.New("not an object")
 
 // notFound reports whether err is the partner's answer that there is no such thing.
 func notFound(err error) bool {

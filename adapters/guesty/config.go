@@ -3,9 +3,6 @@ package guesty
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -75,23 +72,7 @@ func ConfigOf(in driver.Integration) (Config, error) {
 		Account: in.Account, BaseURL: in.BaseURL, AdapterVersion: in.AdapterVersion,
 		Reservations: Family(in.Settings[settingReservations]),
 	}
-	var errs []error
-	if in.ID == "" {
-		errs = append(errs, errors.New("Integration.ID is empty"))
-	}
-	if in.Partner != "" && in.Partner != Partner {
-		errs = append(errs, fmt.Errorf("Integration.Partner is %q, want %q", in.Partner, Partner))
-	}
-	for _, name := range sortedKeys(in.Credentials) {
-		if name != credentialID && name != credentialSecret {
-			errs = append(errs, fmt.Errorf("credential %q is not known; want client_id and client_secret", name))
-		}
-	}
-	for _, name := range sortedKeys(in.Settings) {
-		if name != settingReservations {
-			errs = append(errs, fmt.Errorf("setting %q is not known; want reservations", name))
-		}
-	}
+	errs := in.Problems(Partner, []string{credentialID, credentialSecret}, []string{settingReservations})
 	if err := c.Validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -134,35 +115,5 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// root returns the URL before /v1 and /oauth2/token. Errors do not hold the URL, in which people put passwords.
-func root(base string) (string, error) {
-	if base == "" {
-		return DefaultBaseURL, nil
-	}
-	u, err := url.Parse(base)
-	switch {
-	case err != nil || u.Host == "":
-		return "", errors.New("BaseURL is not an absolute URL")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return "", errors.New("BaseURL has a user, query or fragment")
-	case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-		return "", errors.New("BaseURL is not https, nor http on a loopback address")
-	}
-	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1")
-	u.RawPath = ""
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+// root returns the URL before /v1 and /oauth2/token.
+func root(base string) (string, error) { return driver.BaseURL(base, DefaultBaseURL, "/v1") }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
@@ -58,29 +59,24 @@ var known = []string{
 
 // explain takes code and message from the six shapes that error bodies come in.
 func explain(_ int, body []byte) (string, string) {
-	body = repair(body)
-	odd := new([]oddity)
 	var c, m string
-	switch kind(body) {
+	switch wire.TypeOf(body) {
 	case '{':
-		o, err := open(body, odd)
-		if err != nil {
-			return "", "" // cut off: what can be read of it may be the middle of a text
-		}
-		inner, isObject := o.object("error").Get()
-		c = o.word("code").Or("")
+		o := wire.Fields(body) // none of one that is cut off: what can be read of it may be the middle of a text
+		inner, isObject := o.Object("error").Get()
+		c = o.Word("code").Or("")
 		if c == "" {
-			c = inner.word("code").Or("")
+			c = inner.Word("code").Or("")
 		}
-		m = o.word("message").Or("")
+		m = o.Word("message").Or("")
 		if m == "" {
-			m = inner.word("message").Or("")
+			m = inner.Word("message").Or("")
 		}
 		if m == "" {
-			m = o.word("error_description").Or("")
+			m = o.Word("error_description").Or("")
 		}
 		if !isObject {
-			e := o.word("error").Or("")
+			e := o.Word("error").Or("")
 			if c == "" {
 				c = e
 			}

@@ -44,7 +44,7 @@ func TestExplain(t *testing.T) {
 	for _, c := range []struct{ in, code, message string }{
 		{`{"error":{"code":"UNAUTHORIZED","message":"Unauthorized"}}`, "UNAUTHORIZED", "Unauthorized"},
 		{`"Forbidden"`, "", "Forbidden"},
-		{"\xef\xbb\xbf" + `"Reservation Not Found"`, "", "Reservation Not Found"},
+		{`"Reservation Not Found"`, "", "Reservation Not Found"},
 		{`{"message":"Listing not found.","code":"LISTING_NOT_FOUND","data":{"listingId":"x"}}`, "LISTING_NOT_FOUND", "Listing not found"},
 		{`{"error":"invalid_client","error_description":"The client secret supplied for a confidential client is invalid."}`,
 			"invalid_client", "The client secret supplied for a confidential client is invalid."},

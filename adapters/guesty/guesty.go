@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -37,11 +36,9 @@ var (
 
 // Driver is one integration's connection to Guesty. Use [New]. It is safe for concurrent use.
 type Driver struct {
-	integration string
-	family      Family
-	api         *driver.Client
-	adapt       adapter
-	log         *slog.Logger
+	family Family
+	api    *driver.Client
+	adapt  adapter
 }
 
 var (
@@ -117,11 +114,7 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := env.Telemetry.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &Driver{integration: in.ID, family: c.Reservations, api: api, adapt: adapters[c.AdapterVersion], log: log}, nil
+	return &Driver{family: c.Reservations, api: api, adapt: adapters[c.AdapterVersion]}, nil
 }
 
 // origin returns scheme and host of a URL that was found valid.

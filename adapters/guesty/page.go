@@ -1,13 +1,11 @@
 package guesty
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 
-	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
@@ -19,37 +17,21 @@ type page struct {
 	more  pagination.More // what pagination.hasMore says
 }
 
-// readPage reads any of the envelopes: a bare array; rows under results or data, which is unconfirmed for the v3 search; data
+// UnmarshalJSON reads any of the envelopes: a bare array; rows under results or data, which is unconfirmed for the v3 search; data
 // that holds results. An answer without any rows field is an error, never an empty page: a stream that ends early looks
 // like one that is complete, and what it did not list would be taken for deleted. Errors hold no piece of the body.
-func readPage(body []byte) (page, error) {
-	body = repair(body)
-	if !json.Valid(body) {
-		what := "not JSON"
-		switch b := bytes.TrimSpace(body); {
-		case len(b) == 0:
-			what = "an empty body"
-		case b[0] == '<':
-			what = "markup, not JSON"
-		case b[0] == '{' || b[0] == '[':
-			what = "truncated or malformed JSON"
-		}
-		return page{}, fmt.Errorf("%w: %s", driver.ErrUndecodable, what)
-	}
-	var p page
+func (p *page) UnmarshalJSON(body []byte) error {
+	*p = page{}
 	rows, err := p.find(body, 2)
-	if err == nil {
-		p.rows = rows
-		return p, nil
-	}
-	return page{}, fmt.Errorf("%w: %w", driver.ErrUndecodable, err)
+	p.rows = rows
+	return err
 }
 
 var errNoRows = errors.New("neither an array nor an envelope with results or data")
 
 // find returns the rows in body, at most so many envelopes deep, and notes what the envelopes say.
 func (p *page) find(body json.RawMessage, depth int) ([]json.RawMessage, error) {
-	switch kind(body) {
+	switch wire.TypeOf(body) {
 	case '[':
 		var rows []json.RawMessage
 		err := json.Unmarshal(body, &rows)
@@ -68,7 +50,7 @@ func (p *page) find(body json.RawMessage, depth int) ([]json.RawMessage, error) 
 		if !ok {
 			continue
 		}
-		switch kind(raw) {
+		switch wire.TypeOf(raw) {
 		case '[':
 			return p.find(raw, depth-1)
 		case 'n':
@@ -79,12 +61,7 @@ func (p *page) find(body json.RawMessage, depth int) ([]json.RawMessage, error) 
 			if rows, err := p.find(raw, depth-1); err == nil {
 				return rows, nil
 			}
-			var one struct {
-				ID  string `json:"_id"`
-				ID2 string `json:"id"`
-				ID3 string `json:"reservationId"`
-			}
-			if json.Unmarshal(raw, &one) == nil && one.ID+one.ID2+one.ID3 != "" {
+			if rowID(raw) != "" {
 				return []json.RawMessage{raw}, nil // a single row that was not put into an array
 			}
 		}
@@ -96,7 +73,7 @@ func (p *page) find(body json.RawMessage, depth int) ([]json.RawMessage, error) 
 func (p *page) count(env map[string]json.RawMessage) (int, bool) {
 	counted := false
 	read := func(raw json.RawMessage) (int, bool) {
-		s, ok := scalar(raw)
+		s, ok := wire.Scalar(raw)
 		n, err := strconv.Atoi(s)
 		return n, ok && err == nil && n >= 0
 	}
@@ -108,14 +85,14 @@ func (p *page) count(env map[string]json.RawMessage) (int, bool) {
 	if n, ok := read(env["limit"]); ok {
 		p.limit = n
 	}
-	switch s, _ := scalar(env["hasMore"]); s {
+	switch s, _ := wire.Scalar(env["hasMore"]); s {
 	case "true":
 		p.more = pagination.Yes
 	case "false":
 		p.more = pagination.No
 	}
 	var sub map[string]json.RawMessage
-	if kind(env["pagination"]) == '{' && json.Unmarshal(env["pagination"], &sub) == nil {
+	if wire.TypeOf(env["pagination"]) == '{' && json.Unmarshal(env["pagination"], &sub) == nil {
 		if n, ok := p.count(sub); ok {
 			return n, true
 		}
@@ -144,48 +121,4 @@ func batch[T any](p page, limit int, b pagination.Batch[T]) pagination.Batch[T] 
 }
 
 // rowID returns a row's id under any of its names, "" if it cannot be read.
-func rowID(raw json.RawMessage) string {
-	o, err := open(raw, new([]oddity))
-	if err != nil {
-		return ""
-	}
-	id, err := o.id("_id", "reservationId", "id")
-	if err != nil {
-		return ""
-	}
-	return id
-}
-
-// repair makes JSON of what Guesty has been seen to send: a byte-order mark at the start and raw control characters inside
-// texts. Anything else is left as it is. It returns body itself when nothing is to be done.
-func repair(body []byte) []byte {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	var out []byte
-	from, inText, escaped := 0, false, false
-	for i, c := range body {
-		switch {
-		case escaped:
-			escaped = false
-			if c < 0x20 {
-				// A backslash before a raw control character: the character is what was meant.
-				out = append(append(out, body[from:i-1]...), `\u00`...)
-				out = append(out, hexDigits[c>>4], hexDigits[c&15])
-				from = i + 1
-			}
-		case inText && c == '\\':
-			escaped = true
-		case c == '"':
-			inText = !inText
-		case inText && c < 0x20:
-			out = append(append(out, body[from:i]...), `\u00`...)
-			out = append(out, hexDigits[c>>4], hexDigits[c&15])
-			from = i + 1
-		}
-	}
-	if out == nil {
-		return body
-	}
-	return append(out, body[from:]...)
-}
-
-const hexDigits = "0123456789abcdef"
+func rowID(raw json.RawMessage) string { return wire.ID(raw, reservationID...) }

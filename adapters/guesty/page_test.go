@@ -3,7 +3,6 @@ package guesty
 import (
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -11,6 +10,12 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/pagination"
 )
+
+func read(body string) (page, error) {
+	var p page
+	err := driver.Decode([]byte(body), "application/json", &p)
+	return p, err
+}
 
 func TestEnvelopes(t *testing.T) {
 	for _, c := range []struct {
@@ -35,7 +40,7 @@ func TestEnvelopes(t *testing.T) {
 		{"raw control characters", "{\"results\":[{\"title\":\"a\nb\\\tc\x01\"}]}", 1, 0, pagination.Unsaid},
 		{"a negative count", `{"results":[{}],"count":-1}`, 1, 0, pagination.Unsaid},
 	} {
-		p, err := readPage([]byte(c.in))
+		p, err := read(c.in)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -65,7 +70,7 @@ func TestNoPageWithoutRows(t *testing.T) {
 		"only a mark":       "\xef\xbb\xbf",
 		"too deep":          `{"data":{"data":{"data":{"results":[]}}}}`,
 	} {
-		_, err := readPage([]byte(in))
+		_, err := read(in)
 		if !errors.Is(err, driver.ErrUndecodable) {
 			t.Errorf("%s: error %v", name, err)
 		} else if strings.Contains(err.Error(), "CANARY") {
@@ -85,7 +90,7 @@ func TestLimitOfTheServer(t *testing.T) {
 		{`{"results":[{"_id":"1"},{"_id":"2"}],"limit":2,"count":2}`, pagination.Unsaid},
 		{`{"results":[{"_id":"1"},{"_id":"2"}],"limit":100}`, pagination.Unsaid},
 	} {
-		p, err := readPage([]byte(c.in))
+		p, err := read(c.in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,21 +100,6 @@ func TestLimitOfTheServer(t *testing.T) {
 		}
 		if want := "1 " + rowID(p.rows[len(p.rows)-1]); b.Fingerprint != want {
 			t.Errorf("fingerprint %q, want %q", b.Fingerprint, want)
-		}
-	}
-}
-
-func TestRepair(t *testing.T) {
-	for in, want := range map[string]string{
-		`{"a":"b"}`:              `{"a":"b"}`,
-		"{\n\"a\":\t\"b\"}":      "{\n\"a\":\t\"b\"}",
-		"{\"a\":\"1\n2\"}":       `{"a":"1\u000a2"}`,
-		"{\"a\":\"1\\\"\x1f\"}":  `{"a":"1\"\u001f"}`,
-		"{\"a\":\"1\\\n\"}":      `{"a":"1\u000a"}`,
-		"\xef\xbb\xbf[\"\x00\"]": `["\u0000"]`,
-	} {
-		if got := string(repair([]byte(in))); got != want || !json.Valid([]byte(got)) {
-			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }
@@ -140,18 +130,16 @@ func FuzzPage(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := readPage(body)
+		p, err := read(string(body))
 		if err != nil {
 			if !errors.Is(err, driver.ErrUndecodable) || p.rows != nil {
 				t.Fatalf("error %v with %d rows", err, len(p.rows))
 			}
-			p.rows = []json.RawMessage{repair(body)}
+			p.rows = []json.RawMessage{body}
 		}
-		resources := driver.Each(p.rows, func(raw json.RawMessage) (driver.Resource, error) { return normalizeListing(raw, new([]oddity)) })
-		transactions := driver.Each(p.rows, func(raw json.RawMessage) (driver.Transaction, error) {
-			return normalizeReservation(raw, new([]oddity))
-		})
-		media := driver.Each(p.rows, func(raw json.RawMessage) (driver.Media, error) { return normalizePhoto(raw, "l", new([]oddity)) })
+		a := adapters[v1]
+		resources, transactions := a.listing.Each(t.Context(), nil, p.rows), a.reservation.Each(t.Context(), nil, p.rows)
+		media := a.photo("l").Each(t.Context(), nil, p.rows)
 		check(t, len(p.rows), resources, func(r driver.Resource) driver.Record { return r.Record })
 		check(t, len(p.rows), transactions, func(r driver.Transaction) driver.Record { return r.Record })
 		check(t, len(p.rows), media, func(r driver.Media) driver.Record { return r.Record })
@@ -204,44 +192,27 @@ func secret(v any) bool {
 	return false
 }
 
-// FuzzRepair: valid JSON stays as it is but for a mark, and repairing again changes nothing.
-func FuzzRepair(f *testing.F) {
-	for _, b := range samples(f) {
-		f.Add(b)
-	}
-	f.Add([]byte("\xef\xbb\xbf{\"a\":\"b\x01\\\x02\"}"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		once := repair(append([]byte(nil), body...))
-		if json.Valid(body) && string(once) != string(body) {
-			t.Fatalf("valid JSON was changed: %q", once)
-		}
-		if !strings.HasPrefix(string(once), "\xef\xbb\xbf") && string(repair(append([]byte(nil), once...))) != string(once) {
-			t.Fatalf("repaired twice: %q", once)
-		}
-	})
-}
-
 // Pages of odd items: none stops the page, none is lost, and the good ones are read.
 func TestOddPages(t *testing.T) {
-	d := &Driver{integration: "a", adapt: adapters[v1], log: slog.New(slog.DiscardHandler)}
-	read := func(name string) page {
+	a := adapters[v1]
+	file := func(name string) page {
 		b, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := readPage(b)
+		p, err := read(string(b))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
-	p := read("odd-listings.json")
-	b := each(t.Context(), d, "listings.list", p.rows, d.adapt.listing)
+	p := file("odd-listings.json")
+	b := a.listing.Each(t.Context(), nil, p.rows)
 	if len(b.Items) != 3 || len(b.Rejected) != 3 || p.total != 6 || p.limit != 100 {
 		t.Errorf("listings: %d items, %d rejected, total %d, limit %d", len(b.Items), len(b.Rejected), p.total, p.limit)
 	}
-	p = read("odd-reservations.json")
-	r := each(t.Context(), d, "reservations.list", p.rows, d.adapt.reservation)
+	p = file("odd-reservations.json")
+	r := a.reservation.Each(t.Context(), nil, p.rows)
 	if len(r.Items) != 3 || len(r.Rejected) != 1 || r.Rejected[0].ID != "r3" || p.more != pagination.No || p.total != 4 {
 		t.Errorf("reservations: %d items, %d rejected, more %d, total %d", len(r.Items), len(r.Rejected), p.more, p.total)
 	}
@@ -249,29 +220,12 @@ func TestOddPages(t *testing.T) {
 
 // A rejected row keeps its id under any of its names, and nothing private.
 func TestRejectedRowsKeepNothingPrivate(t *testing.T) {
-	d := &Driver{log: slog.New(slog.DiscardHandler)}
 	rows := []json.RawMessage{[]byte(`{"reservationId":"r1","checkInDateLocalized":"x","integrations":[{"token":"CANARY"}]}`), []byte(`{"_id":"r2"}`)}
-	b := each(t.Context(), d, "op", rows, normalizeReservation)
+	b := adapters[v1].reservation.Each(t.Context(), nil, rows)
 	if len(b.Items) != 1 || len(b.Rejected) != 1 || b.Rejected[0].ID != "r1" {
 		t.Fatalf("%d items, rejected %v", len(b.Items), b.Rejected)
 	}
 	if strings.Contains(string(b.Rejected[0].Raw), "CANARY") {
 		t.Errorf("kept: %s", b.Rejected[0].Raw)
-	}
-}
-
-// What came in an undocumented form is reported by its name, once a page, without its value.
-func TestOdditiesAreLogged(t *testing.T) {
-	var log strings.Builder
-	d := &Driver{integration: "acct", log: slog.New(slog.NewJSONHandler(&log, nil))}
-	rows := []json.RawMessage{[]byte(`{"_id":"1","timezone":{"CANARY":1}}`), []byte(`{"_id":"2","timezone":["CANARY"]}`)}
-	each(t.Context(), d, "listings.list", rows, normalizeListing)
-	for _, want := range []string{`"timezone: not a text":2`, `"integration":"acct"`, `"op":"listings.list"`} {
-		if strings.Count(log.String(), want) != 1 {
-			t.Errorf("%s is not in %s", want, log.String())
-		}
-	}
-	if strings.Contains(log.String(), "CANARY") || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("log: %s", log.String())
 	}
 }

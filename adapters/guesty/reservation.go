@@ -1,61 +1,54 @@
 package guesty
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/wire"
 )
 
-// normalizeReservation is version 1 for reservations of both families, and for those embedded in webhooks. The classic
+// reservationID are the names of a reservation's id: the classic family's, webhooks' of version 2 and some rows' of v3, and another of the classic.
+var reservationID = []string{"_id", "reservationId", "id"}
+
+// reservation is version 1 for reservations of both families, and for those embedded in webhooks. The classic
 // family keeps dates at the top; v3 keeps them in stay, one for each room, and leaves money and notes out of many rows.
-func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transaction, error) {
-	o, err := open(raw, odd)
-	if err != nil {
-		return driver.Transaction{}, err
-	}
-	id, err := o.id("_id", "reservationId", "id")
-	if err != nil {
-		return driver.Transaction{}, err
-	}
-	updated, _ := o.instant("lastUpdatedAt").Get()
+func reservation(o wire.Object) (driver.Transaction, error) {
 	t := driver.Transaction{
-		Record:        driver.Record{ID: id, UpdatedAt: updated, CreatedAt: o.instant("createdAt"), Raw: public(raw), AdapterVersion: v1},
-		ResourceID:    o.first(o.ref, "listingId", "unitId"), // webhooks of version 2 call the listing a unit
-		Code:          o.word("confirmationCode"),
-		StatusText:    o.word("status"),
-		Channel:       o.word("platform"),
-		Source:        o.text("source"),
-		Start:         o.date("checkInDateLocalized"),
-		End:           o.date("checkOutDateLocalized"),
-		ArrivalTime:   o.clock("plannedArrival"),
-		DepartureTime: o.clock("plannedDeparture"),
-		Nights:        count(o, "nightsCount"),
-		ConfirmedAt:   o.instant("confirmedAt"),
-		CanceledAt:    o.instant("canceledAt"),
+		Record:        record(o, "lastUpdatedAt"),
+		ResourceID:    o.First(o.Ref, "listingId", "unitId"), // webhooks of version 2 call the listing a unit
+		Code:          o.Word("confirmationCode"),
+		StatusText:    o.Word("status"),
+		Channel:       o.Word("platform"),
+		Source:        o.Text("source"),
+		Start:         o.Date("checkInDateLocalized"),
+		End:           o.Date("checkOutDateLocalized"),
+		ArrivalTime:   o.Clock("plannedArrival"),
+		DepartureTime: o.Clock("plannedDeparture"),
+		Nights:        o.Count("nightsCount"),
+		ConfirmedAt:   o.Instant("confirmedAt"),
+		CanceledAt:    o.Instant("canceledAt"),
 		Notes:         notes(o),
-		Custom:        o.custom("customFields"),
+		Custom:        custom(o, "customFields"),
 	}
-	guestStay, _ := o.object("guestStay").Get()
-	t.Status = status(t.StatusText, guestStay.word("status"))
-	if in, ok := o.object("integration").Get(); ok && !t.Channel.Observed() {
+	t.Status = status(o)
+	if in, ok := o.Object("integration").Get(); ok && !t.Channel.Observed() {
 		// The text in source changes its casing from one answer to the next; the platform is a code.
-		t.Channel = in.word("platform")
+		t.Channel = in.Word("platform")
 	}
-	listing, _ := o.object("listing").Get()
+	listing, _ := o.Object("listing").Get()
 	if !t.ResourceID.Observed() {
-		t.ResourceID = listing.ref("_id")
+		t.ResourceID = listing.Ref("_id")
 	}
-	if m, ok := o.object("mtl").Get(); ok && m.flag("assigned").Or(false) {
-		t.UnitID = m.ref("_id")
+	if m, ok := o.Object("mtl").Get(); ok && m.Flag("assigned").Or(false) {
+		t.UnitID = m.Ref("_id")
 	}
 	t.Party = party(o, "numberOfGuests", "guestsCount")
 	stays(o, &t)
 	t.Customer = customer(o)
-	if m, ok := o.object("money").Get(); ok {
+	if m, ok := o.Object("money").Get(); ok {
 		money(m, &t)
 	}
 	if err := unreadable(o, &t); err != nil {
@@ -66,19 +59,17 @@ func normalizeReservation(raw json.RawMessage, odd *[]oddity) (driver.Transactio
 			t.Nights = driver.Some(s.Days(e))
 		}
 	}
-	zone := listing.zone("timezone").Or("")
-	t.StartAt = instant(o.instant("checkIn"), t.Start, t.ArrivalTime, listing.clock("defaultCheckInTime"), "15:00", zone)
-	t.EndAt = instant(o.instant("checkOut"), t.End, t.DepartureTime, listing.clock("defaultCheckOutTime"), "11:00", zone)
+	zone := listing.Zone("timezone").Or("")
+	t.StartAt = instant(o.Instant("checkIn"), t.Start, t.ArrivalTime, listing.Clock("defaultCheckInTime"), "15:00", zone)
+	t.EndAt = instant(o.Instant("checkOut"), t.End, t.DepartureTime, listing.Clock("defaultCheckOutTime"), "11:00", zone)
 	return t, nil
 }
 
 // unreadable refuses a reservation whose nights are there but cannot be read, or end before they start: a stay without its
 // dates, or with the wrong ones, is worse than one that is rejected and seen to be.
-func unreadable(o object, t *driver.Transaction) error {
-	for _, f := range *o.odd {
-		if strings.HasSuffix(f.field, "DateLocalized") {
-			return errors.New(f.field + ": " + f.problem)
-		}
+func unreadable(o wire.Object, t *driver.Transaction) error {
+	if err := o.Lost("checkInDateLocalized", "checkOutDateLocalized"); err != nil {
+		return err
 	}
 	s, ok := t.Start.Get()
 	if e, ok2 := t.End.Get(); ok && ok2 && s.Days(e) < 0 {
@@ -102,32 +93,27 @@ var statuses = map[string]driver.TransactionStatus{
 	"closed":           driver.StatusClosed,
 }
 
+var guestStays = map[string]driver.TransactionStatus{
+	"not_set":     "",
+	"checked_in":  driver.StatusCheckedIn,
+	"checked_out": driver.StatusCheckedOut,
+	"no_show":     driver.StatusNoShow,
+}
+
 // status is the reservation's, and for a confirmed one what v3 says of the guest. A status that did not come stays
 // unobserved: Guesty leaves it out unless it is asked for, and a guess would bring a canceled stay back to life.
-func status(text, stay driver.Opt[string]) driver.Opt[driver.TransactionStatus] {
-	s, ok := text.Get()
-	if !ok {
-		if text.IsNull() {
-			return driver.Null[driver.TransactionStatus]()
-		}
-		return driver.Opt[driver.TransactionStatus]{}
+func status(o wire.Object) driver.Opt[driver.TransactionStatus] {
+	st := wire.Enum(o, "status", statuses, driver.StatusOther)
+	stay, _ := o.Object("guestStay").Get()
+	if g := wire.Enum(stay, "status", guestStays, "").Or(""); g != "" && st == driver.Some(driver.StatusConfirmed) {
+		return driver.Some(g)
 	}
-	st, known := statuses[strings.ToLower(s)]
-	if !known {
-		st = driver.StatusOther
-	}
-	if st == driver.StatusConfirmed {
-		switch g := statuses[strings.ToLower(stay.Or(""))]; g {
-		case driver.StatusCheckedIn, driver.StatusCheckedOut, driver.StatusNoShow:
-			st = g
-		}
-	}
-	return driver.Some(st)
+	return st
 }
 
 // stays reads v3's rooms. The reservation is from the first arrival to the last departure.
-func stays(o object, t *driver.Transaction) {
-	all, ok := o.objects("stay").Get()
+func stays(o wire.Object, t *driver.Transaction) {
+	all, ok := o.Objects("stay").Get()
 	if !ok || len(all) == 0 {
 		return
 	}
@@ -137,10 +123,10 @@ func stays(o object, t *driver.Transaction) {
 		p := party(s, "numberOfGuests", "guestsCount")
 		// A unit without its type is the listing itself, as in webhooks.
 		room := driver.Stay{
-			ResourceID: s.first(s.ref, "unitTypeId", "unitId").Or(""),
-			UnitID:     s.ref("unitId").Or(""),
-			Start:      s.date("checkInDateLocalized").Or(driver.Date{}),
-			End:        s.date("checkOutDateLocalized").Or(driver.Date{}),
+			ResourceID: s.First(s.Ref, "unitTypeId", "unitId").Or(""),
+			UnitID:     s.Ref("unitId").Or(""),
+			Start:      s.Date("checkInDateLocalized").Or(driver.Date{}),
+			End:        s.Date("checkOutDateLocalized").Or(driver.Date{}),
 			Party:      p.Or(driver.Party{}),
 		}
 		if room.UnitID == room.ResourceID {
@@ -167,17 +153,17 @@ func stays(o object, t *driver.Transaction) {
 	if !t.ResourceID.Observed() && rooms[0].ResourceID != "" {
 		t.ResourceID = driver.Some(rooms[0].ResourceID)
 	}
-	if !t.UnitID.Observed() && first.has("unitId") {
+	if !t.UnitID.Observed() && first.Has("unitId") {
 		t.UnitID = driver.Null[string]()
 		if rooms[0].UnitID != "" {
 			t.UnitID = driver.Some(rooms[0].UnitID)
 		}
 	}
 	if !t.ArrivalTime.Observed() {
-		t.ArrivalTime = first.clock("eta")
+		t.ArrivalTime = first.Clock("eta")
 	}
 	if !t.DepartureTime.Observed() {
-		t.DepartureTime = first.clock("etd")
+		t.DepartureTime = first.Clock("etd")
 	}
 	if !t.Party.Observed() && counted {
 		t.Party = driver.Some(total)
@@ -189,10 +175,10 @@ func stays(o object, t *driver.Transaction) {
 }
 
 // party reads the guests' numbers; a total alone is enough.
-func party(o object, numbers, total string) driver.Opt[driver.Party] {
-	sub := o.object(numbers)
+func party(o wire.Object, numbers, total string) driver.Opt[driver.Party] {
+	sub := o.Object(numbers)
 	n, _ := sub.Get()
-	all := count(o, total)
+	all := o.Count(total)
 	if _, ok := sub.Get(); !ok && !all.Observed() {
 		if sub.IsNull() {
 			return driver.Null[driver.Party]()
@@ -200,10 +186,10 @@ func party(o object, numbers, total string) driver.Opt[driver.Party] {
 		return driver.Opt[driver.Party]{}
 	}
 	p := driver.Party{
-		Adults:   count(n, "numberOfAdults").Or(0),
-		Children: count(n, "numberOfChildren").Or(0),
-		Infants:  count(n, "numberOfInfants").Or(0),
-		Pets:     count(n, "numberOfPets").Or(0),
+		Adults:   n.Count("numberOfAdults").Or(0),
+		Children: n.Count("numberOfChildren").Or(0),
+		Infants:  n.Count("numberOfInfants").Or(0),
+		Pets:     n.Count("numberOfPets").Or(0),
 	}
 	p.Total = all.Or(p.Adults + p.Children + p.Infants)
 	if p == (driver.Party{}) && all.IsNull() {
@@ -213,9 +199,9 @@ func party(o object, numbers, total string) driver.Opt[driver.Party] {
 }
 
 // customer reads who booked. The guest may be partial, and is absent unless asked for; v3 has an id only.
-func customer(o object) driver.Opt[driver.Customer] {
-	id := o.first(o.word, "guestId", "bookerId").Or("")
-	sub := o.object("guest")
+func customer(o wire.Object) driver.Opt[driver.Customer] {
+	id := o.First(o.Word, "guestId", "bookerId").Or("")
+	sub := o.Object("guest")
 	g, ok := sub.Get()
 	switch {
 	case !ok && id != "":
@@ -225,7 +211,7 @@ func customer(o object) driver.Opt[driver.Customer] {
 	case !ok:
 		return driver.Opt[driver.Customer]{}
 	}
-	word := func(f string) string { return g.word(f).Or("") }
+	word := func(f string) string { return g.Word(f).Or("") }
 	c := driver.Customer{ID: word("_id"), Name: word("fullName"), FirstName: word("firstName"), LastName: word("lastName"), Email: word("email"), Phone: word("phone")}
 	if c.ID == "" {
 		c.ID = id
@@ -240,19 +226,20 @@ func customer(o object) driver.Opt[driver.Customer] {
 }
 
 // money reads the classic family's amounts. What the guest pays is the sum of the invoice's items, not the host's payout.
-func money(m object, t *driver.Transaction) {
-	t.Currency = m.currency("currency")
-	t.Fare = m.money("fareAccommodation", t.Currency)
-	t.Fees = m.money("fareCleaning", t.Currency)
-	t.Taxes = m.money("totalTaxes", t.Currency)
-	t.Subtotal = m.money("subTotalPrice", t.Currency)
-	t.Commission = m.money("hostServiceFee", t.Currency) // what the channel keeps
-	t.Payout = m.money("hostPayout", t.Currency)
-	t.Paid = m.money("totalPaid", t.Currency)
-	t.Balance = m.money("balanceDue", t.Currency)
-	t.FullyPaid = m.flag("isFullyPaid")
+func money(m wire.Object, t *driver.Transaction) {
+	m.Require("currency")
+	t.Currency = m.Currency("currency")
+	t.Fare = m.Money("fareAccommodation", t.Currency)
+	t.Fees = m.Money("fareCleaning", t.Currency)
+	t.Taxes = m.Money("totalTaxes", t.Currency)
+	t.Subtotal = m.Money("subTotalPrice", t.Currency)
+	t.Commission = m.Money("hostServiceFee", t.Currency) // what the channel keeps
+	t.Payout = m.Money("hostPayout", t.Currency)
+	t.Paid = m.Money("totalPaid", t.Currency)
+	t.Balance = m.Money("balanceDue", t.Currency)
+	t.FullyPaid = m.Flag("isFullyPaid")
 
-	items := m.objects("invoiceItems")
+	items := m.Objects("invoiceItems")
 	all, ok := items.Get()
 	if !ok {
 		if items.IsNull() {
@@ -263,20 +250,18 @@ func money(m object, t *driver.Transaction) {
 	lines := make([]driver.Line, 0, len(all))
 	sum, summed := driver.Money{}, len(all) > 0
 	for _, it := range all {
-		currency := it.currency("currency")
+		currency := it.Currency("currency")
 		if _, ok := currency.Get(); !ok {
 			currency = t.Currency
 		}
-		amount, ok := it.money("amount", currency).Get()
+		amount, ok := it.Money("amount", currency).Get()
 		if !ok {
-			if !it.has("amount") {
-				it.strange("amount", "missing")
-			}
+			it.Require("amount")
 			summed = false
 			continue
 		}
-		line := driver.Line{ID: it.word("_id").Or(""), Title: it.text("title").Or(""), Type: it.first(it.word, "type", "normalType").Or(""), Amount: amount}
-		line.Tax = it.flag("isTax").Or(false)
+		line := driver.Line{ID: it.Word("_id").Or(""), Title: it.Text("title").Or(""), Type: it.First(it.Word, "type", "normalType").Or(""), Amount: amount}
+		line.Tax = it.Flag("isTax").Or(false)
 		lines = append(lines, line)
 		if sum.Currency == "" {
 			sum.Currency = amount.Currency
@@ -308,15 +293,14 @@ func add(a, b driver.Money) (driver.Money, bool) {
 }
 
 // notes reads a text, or v3's object of texts by purpose. Door codes (keyCode) are no notes.
-func notes(o object) driver.Opt[string] {
-	raw, ok := o.fields["notes"]
-	if !ok || kind(raw) != '{' {
-		return o.first(o.text, "note", "notes")
+func notes(o wire.Object) driver.Opt[string] {
+	if o.Type("notes") != '{' {
+		return o.First(o.Text, "note", "notes")
 	}
-	n, _ := o.object("notes").Get()
+	n, _ := o.Object("notes").Get()
 	var parts []string
 	for _, f := range []string{"guest", "specialRequests", "cleaning", "other"} {
-		if s, ok := n.word(f).Get(); ok {
+		if s, ok := n.Word(f).Get(); ok {
 			parts = append(parts, s)
 		}
 	}

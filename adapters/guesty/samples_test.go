@@ -17,7 +17,8 @@ func rows(t testing.TB, name string) []json.RawMessage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := readPage(b); err == nil {
+	var p page
+	if err := driver.Decode(b, "", &p); err == nil {
 		return p.rows
 	}
 	return []json.RawMessage{b}
@@ -62,8 +63,7 @@ func TestSampleListings(t *testing.T) {
 			"time_zone": "America/New_York"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			var odd []oddity
-			r, err := normalizeListing(rows(t, name)[0], &odd)
+			r, odd, err := adapters[v1].listing.One(rows(t, name)[0])
 			if err != nil || len(odd) > 0 {
 				t.Fatalf("error %v, oddities %v", err, odd)
 			}
@@ -118,8 +118,7 @@ func TestSampleReservations(t *testing.T) {
 			"party": {"total": 2}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			var odd []oddity
-			r, err := normalizeReservation(rows(t, name)[0], &odd)
+			r, odd, err := adapters[v1].reservation.One(rows(t, name)[0])
 			if err != nil || len(odd) > 0 {
 				t.Fatalf("error %v, oddities %v", err, odd)
 			}
@@ -132,8 +131,7 @@ func TestSampleReservations(t *testing.T) {
 }
 
 func TestSamplePhotos(t *testing.T) {
-	var odd []oddity
-	m, err := normalizePhoto(rows(t, "photos")[1], "66f0c1a2b3d4e5f607182930", &odd)
+	m, odd, err := adapters[v1].photo("66f0c1a2b3d4e5f607182930").One(rows(t, "photos")[1])
 	if err != nil || len(odd) > 0 {
 		t.Fatalf("error %v, oddities %v", err, odd)
 	}
@@ -147,7 +145,7 @@ func TestSamplePhotos(t *testing.T) {
 
 // A field that was not sent stays unobserved, and null stays null: the first never erases what is known, the second does.
 func TestOptOfSparseAnswers(t *testing.T) {
-	r, err := normalizeListing([]byte(`{"_id": "1", "address": null, "title": null, "nickname": null, "tags": []}`), new([]oddity))
+	r, _, err := adapters[v1].listing.One([]byte(`{"_id": "1", "address": null, "title": null, "nickname": null, "tags": []}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +166,7 @@ func TestOptOfSparseAnswers(t *testing.T) {
 func TestPrivateFieldsAreNotKept(t *testing.T) {
 	raw := `{"_id":"1","integrations":[{"platform":"airbnb2","token":"CANARY"}],"title":"our \"integrations\"","pictures":[],` +
 		`"listing":{"integr\u0061tions":{"password":"CANARY"},"privateDescription":{"wifiPassword":"CANARY"},"amount":1.10}}`
-	r, err := normalizeListing([]byte(raw), new([]oddity))
+	r, _, err := adapters[v1].listing.One([]byte(raw))
 	if err != nil {
 		t.Fatal(err)
 	}

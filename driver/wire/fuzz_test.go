@@ -1,0 +1,125 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/integrationkit/integrationkit/driver/wire"
+)
+
+// Whatever a field holds and whatever method reads it: missing is missing and null is null, without an oddity; what is there and could not be
+// read is reported as lost; and what is reported neither lost nor odd came in the form that the method's name says.
+func FuzzGetters(f *testing.F) {
+	for _, s := range []string{`1`, `"1"`, `""`, `null`, `true`, `[]`, `[{}]`, `{"a":{}}`, `"2026-10-25 02:30:00"`, `"2026-12-02"`, `1e400`, `["a",1]`, `"//x/y"`, `"EUR"`, `-0`} {
+		f.Add([]byte(s), false)
+		f.Add([]byte(s), true)
+	}
+	forms := map[string]string{"Number": "-", "Amount": "-", "Int": "-", "Count": "-", "Flag": "tf", "Text": `"`, "Word": `"`, "Date": `"`, "Instant": `"`, "Texts": "[",
+		"Objects": "[", "Object": "{", "Map": "{", "Money": "-", "Currency": `"`, "Clock": `"`, "Ref": `"`, "Zone": `"`, "URL": `"`, "Local": `"`, "UTC": `"`, "Enum": `"`}
+	f.Fuzz(func(t *testing.T, value []byte, loose bool) {
+		if !json.Valid(value) {
+			return
+		}
+		k := wire.TypeOf(value)
+		for method := range reads {
+			got, odd := read(t, method, string(value), loose)
+			lost := false
+			for _, o := range odd {
+				lost = lost || o.Lost
+			}
+			switch {
+			case k == 'n':
+				if len(odd) > 0 || got != "null" && method != "Degrees" && method != "Free" {
+					t.Fatalf("%s of null: %s, %v", method, got, odd)
+				}
+			case got == "missing" && !lost && method != "Free":
+				// "" is null, and a nil *float64 does not tell.
+				if method != "Degrees" || k != '"' {
+					t.Fatalf("%s of %s is missing, and nothing is lost: %v", method, value, odd)
+				}
+			case got != "missing" && len(odd) == 0 && !loose && forms[method] != "":
+				ok := false
+				for i := range len(forms[method]) {
+					ok = ok || forms[method][i] == k
+				}
+				if !ok {
+					t.Fatalf("%s of %s is %s, and nothing is odd", method, value, got)
+				}
+			}
+		}
+	})
+}
+
+// What is kept is the item without its private fields, at whatever depth, and nothing else changes.
+func FuzzPublic(f *testing.F) {
+	for _, s := range []string{`{"a":1,"secret":2}`, `[{"secret":{}},{"\u0073ecret":1}]`, `"secret"`, `{"secret":`, `{"a":["secret",{"b":{"secret":[]}}]}`, `{"a":1.50,"a":2}`, ` 7 `, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		kept := wire.Public(raw, "secret")
+		var v, k any
+		if json.Unmarshal(raw, &v) != nil {
+			if kept != nil && json.Unmarshal(kept, &k) == nil {
+				t.Fatalf("%q became JSON: %q", raw, kept)
+			}
+			return
+		}
+		if err := json.Unmarshal(kept, &k); err != nil {
+			t.Fatalf("%q became %q: %v", raw, kept, err)
+		}
+		if want := without(v); !reflect.DeepEqual(k, want) {
+			t.Fatalf("%q became %q", raw, kept)
+		}
+	})
+}
+
+func without(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "secret")
+		for name := range v {
+			v[name] = without(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = without(v[i])
+		}
+	}
+	return v
+}
+
+// The instant of a local time shows that time on the clocks there, unless it is said to be skipped; of a repeated one it is the earlier.
+func FuzzResolve(f *testing.F) {
+	for _, zone := range []string{"Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "America/St_Johns", "Africa/Casablanca"} {
+		for _, at := range []int64{1774751400, 1792895400, 1767225600, 1325203200, 1772935200} {
+			f.Add(at, zone)
+		}
+	}
+	f.Fuzz(func(t *testing.T, unix int64, zone string) {
+		loc, err := time.LoadLocation(zone)
+		wall := time.Unix(unix, 0).UTC()
+		if err != nil || wall.Year() < 1971 || wall.Year() > 2037 {
+			return
+		}
+		at, ambiguity := wire.Resolve(wall, loc)
+		const layout = "2006-01-02 15:04:05"
+		shown := at.In(loc).Format(layout) == wall.Format(layout)
+		if shown == (ambiguity == "a time that a change of clocks skips") {
+			t.Fatalf("%s in %s is %s, %q", wall.Format(layout), zone, at.In(loc), ambiguity)
+		}
+		if ambiguity == "a time that a change of clocks repeats" {
+			again := false
+			for d := 15 * time.Minute; d <= 26*time.Hour; d += 15 * time.Minute {
+				again = again || at.Add(d).In(loc).Format(layout) == wall.Format(layout)
+				if at.Add(-d).In(loc).Format(layout) == wall.Format(layout) {
+					t.Fatalf("%s in %s is %s, and %s before", wall.Format(layout), zone, at.In(loc), d)
+				}
+			}
+			if !again {
+				t.Fatalf("%s in %s is %s alone", wall.Format(layout), zone, at.In(loc))
+			}
+		}
+	})
+}
