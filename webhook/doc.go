@@ -47,10 +47,15 @@
 // kind, or to the default. What fails for good goes to [Failures], and comes back by integration and time with
 // [Replay].
 //
-// # Changing a secret
+// # Having it sent
 //
-// Several secrets may be valid at once, each with a lifetime. Give the new one first, the old one after it, tell the
-// partner, and watch [Verifier.Uses], or [Result.OldSecret], until the old one is used no more.
+// A [Subscriber] has a partner send, by a driver's [Registrar]: it makes URL and secret, stores them ([Registrations])
+// before the partner is told, compares what is registered with what should be ([Subscriber.Reconcile], once a day), and
+// changes secrets without losing what is under way ([Subscriber.Rotate]). [Subscriber.Endpoint] is what the Handler's
+// Resolver returns.
+//
+// Without one, several secrets may be given to a Verifier, each with a lifetime: the new one first, the old one after it.
+// Tell the partner, and watch [Verifier.Uses], or [Result.OldSecret], until the old one is used no more.
 //
 // # Tests
 //

@@ -1,4 +1,5 @@
-// Package webhooktest tells whether a store keeps to what package webhook wants of it.
+// Package webhooktest tells whether a store keeps to what package webhook wants of it: [Dedupe], [Failures],
+// [Registrations]. A store's own test calls them.
 package webhooktest
 
 import (

@@ -18,6 +18,7 @@ type recorder struct {
 	failed atomic.Bool
 }
 
+func (r *recorder) Error(...any)          { r.failed.Store(true) }
 func (r *recorder) Errorf(string, ...any) { r.failed.Store(true) }
 func (r *recorder) Fatalf(string, ...any) { r.failed.Store(true); runtime.Goexit() }
 func (r *recorder) Fatal(...any)          { r.failed.Store(true); runtime.Goexit() }
