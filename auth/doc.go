@@ -1,7 +1,7 @@
 // Package auth puts credentials on requests, for the declared origins only, and keeps OAuth tokens fresh.
 //
 // A [Credential] is a layer around an [http.RoundTripper]: [APIKey] (in a header or the query), [Basic], [Signer],
-// which signs each attempt, and [Source], which obtains tokens through an [Exchanger]: [ClientCredentials];
+// which signs each attempt, [Rotating], which changes any of them while it is used, and [Source], which obtains tokens through an [Exchanger]: [ClientCredentials];
 // [RefreshToken] after a human authorized through a [CodeFlow]; or [Session], for logins and token exchanges that are
 // not OAuth's. Its place is inside the retries, so that each attempt gets the token of its own moment, and outside the
 // rate limiter, so that a replay has a permit of its own:
@@ -44,6 +44,13 @@
 // and a host that calls [Source.KeepAlive] for each integration, daily from its scheduler, loses none of them to a
 // quiet season. [Source.State] shows, in any process that shares the store, how a token stands: when it is refreshed
 // next, why it is not, and what a human must do.
+//
+// # Credentials that are replaced
+//
+// [Rotating] is a credential whose values change while it is used, because the partner announces others by webhook or
+// a human enters them: [Rotating.Rotate] tests them, switches to them in one write to the store, verifies them, and
+// goes back if they are refused after all. It works for keys, passwords and OAuth client secrets alike, in any number
+// of processes that share a store; a host that keeps drivers takes the values for them from [Rotating.Values].
 //
 // # When it goes wrong
 //

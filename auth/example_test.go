@@ -281,3 +281,61 @@ func ExampleSource_KeepAlive() {
 	// swept <nil>
 	// generation 2 would die in 720h0m0s <nil>
 }
+
+// A partner announces a new key by webhook (or a human pastes it): it is tested before anybody uses it, switched to for
+// all processes that share the store, verified, and taken back if the partner refuses it after all. Calls under way are
+// not disturbed.
+func ExampleRotating_Rotate() {
+	takes := map[string]bool{"old": true, "new": true} // while the partner changes over, both
+	api := rtFunc(func(req *http.Request) (*http.Response, error) {
+		status := http.StatusOK
+		if !takes[req.Header.Get("X-Api-Key")] {
+			status = http.StatusUnauthorized
+		}
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(req.Header.Get("X-Api-Key"))), Request: req}, nil
+	})
+	key, err := auth.NewRotating(auth.RotatingConfig{
+		Key:     "acme/app",
+		Initial: map[string]auth.Secret{"api_key": "old"}, // from the configuration
+		Store:   auth.NewMemoryStore(),                    // in earnest: sqlstore.Open
+		Make: func(values map[string]auth.Secret) (auth.Credential, error) {
+			return auth.NewAPIKey(auth.APIKeyConfig{
+				Header: "X-Api-Key", Key: values["api_key"], Origins: []string{"https://api.example.com"},
+			})
+		},
+		Test: func(ctx context.Context, c auth.Credential) error { // a driver's Check would do
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.example.com/v1/me", nil)
+			if err != nil {
+				return err
+			}
+			resp, err := c.Wrap(api).RoundTrip(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode == http.StatusUnauthorized {
+				return auth.ErrGrant
+			}
+			return nil
+		},
+		OnEvent: func(e auth.RotationEvent) { fmt.Println(e.Kind, "generation", e.Generation) },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hc := &http.Client{Transport: key.Wrap(api)}
+	call(hc, "https://api.example.com/v1/listings")
+
+	ctx := context.Background() // of the job that the webhook led to
+	fmt.Println("a typo:", key.Rotate(ctx, map[string]auth.Secret{"api_key": "nwe"}) != nil)
+	fmt.Println("the new key:", key.Rotate(ctx, map[string]auth.Secret{"api_key": "new"}))
+	call(hc, "https://api.example.com/v1/listings")
+	// Output:
+	// the API saw old <nil>
+	// rotation_failed generation 0
+	// a typo: true
+	// rotated generation 1
+	// the new key: <nil>
+	// the API saw new <nil>
+}

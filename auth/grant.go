@@ -28,6 +28,9 @@ type RefreshToken struct {
 	// InHeader sends the client's id and secret as HTTP Basic; the default sends them in the body. It is never probed:
 	// a probe would burn the refresh token.
 	InHeader bool
+	// Dead, if set, recognizes the partner's own ways of saying that the grant is dead, beside OAuth's: from the answer's
+	// error and error_description, with a status below 500. It tells nobody of them.
+	Dead func(code, description string) bool
 	// Transport carries the request; nil: http.DefaultTransport. It has its own limits: the API's limiter must not be
 	// in it.
 	Transport http.RoundTripper
@@ -65,6 +68,7 @@ func (c RefreshToken) Exchange(ctx context.Context, old Token) (Token, error) {
 		return Token{}, e
 	}
 	w := newWire(c.Transport)
+	w.dead = c.Dead
 	asked := time.Now()
 	_, err := c.config().TokenSource(w.in(ctx), &oauth2.Token{RefreshToken: string(old.Refresh)}).Token()
 	t, err := w.token(asked, err)
@@ -83,6 +87,7 @@ func (c RefreshToken) Exchange(ctx context.Context, old Token) (Token, error) {
 // trade is the authorization code grant (RFC 6749 section 4.1.3) with its proof key (RFC 7636 section 4.5).
 func (c RefreshToken) trade(ctx context.Context, code, callback, verifier string) (Token, error) {
 	w := newWire(c.Transport)
+	w.dead = c.Dead
 	conf := c.config()
 	conf.RedirectURL = callback
 	asked := time.Now()

@@ -70,6 +70,23 @@ func TestRefreshTokenRequest(t *testing.T) {
 	}
 }
 
+// Cloudbeds says invalid_request, as gateways do that are out of order, with a text of its own.
+func TestRefreshTokenDead(t *testing.T) {
+	e := &endpoint{status: 400, body: `{"error":"invalid_request","error_description":"The refresh token is invalid."}`}
+	c := refreshToken(e)
+	if _, err := c.Exchange(t.Context(), auth.Token{Refresh: "r"}); retry.ClassOf(err) != retry.Client || errors.Is(err, auth.ErrGrant) {
+		t.Errorf("not recognized: %v", err)
+	}
+	c.Dead = func(code, text string) bool { return code == "invalid_request" && text == "The refresh token is invalid." }
+	if _, err := c.Exchange(t.Context(), auth.Token{Refresh: "r"}); !errors.Is(err, auth.ErrGrant) || strings.Contains(err.Error(), "The refresh") {
+		t.Errorf("recognized: %v, want ErrGrant without the partner's text", err)
+	}
+	e.status = 502
+	if _, err := c.Exchange(t.Context(), auth.Token{Refresh: "r"}); errors.Is(err, auth.ErrGrant) {
+		t.Errorf("a gateway's: %v", err)
+	}
+}
+
 func TestRefreshTokenValidate(t *testing.T) {
 	err := auth.RefreshToken{TokenURL: "http://example.com/token"}.Validate()
 	for _, want := range []string{"TokenURL", "ClientID", "ClientSecret"} {

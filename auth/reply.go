@@ -14,7 +14,7 @@ import (
 // tokenReply is a token endpoint's answer (RFC 6749 sections 5.1 and 5.2), as tolerantly as can be without guessing.
 type tokenReply struct {
 	Access, Refresh, Type, Scope string
-	Error                        string
+	Error, description           string // of the latter nothing is told
 	id                           string        // the answer's own, for the partner's support
 	expiresIn, expiresAt         time.Duration // the latter since 1970; 0: not given
 	understood                   bool
@@ -44,6 +44,7 @@ func readTokenReply(body []byte) tokenReply {
 func (r *tokenReply) read(get func(string) string) {
 	r.understood = true
 	r.Access, r.Refresh, r.Type, r.Scope = get("access_token"), get("refresh_token"), get("token_type"), get("scope")
+	r.description = get("error_description")
 	if r.Error = get("error"); r.Error == "false" || r.Error == "0" {
 		r.Error = "" // a flag that says that there is none
 	}

@@ -28,6 +28,7 @@ const maxTokenBody = 1 << 20
 type wire struct {
 	next      http.RoundTripper
 	read      func(body []byte) tokenReply
+	dead      func(code, description string) bool
 	refusedBy []int // statuses that say that the credentials are wrong, where OAuth's codes do not
 
 	req    *http.Request
@@ -135,7 +136,7 @@ func (w *wire) refused(now time.Time, r tokenReply) error {
 		return w.fail(now, retry.RateLimit, errors.New(text))
 	case w.status >= 500:
 		return w.fail(now, retry.Transient, errors.New(text))
-	case slices.Contains(deadCodes, code), w.credentialsRefused(r):
+	case slices.Contains(deadCodes, code), w.dead != nil && w.dead(r.Error, r.description), w.credentialsRefused(r):
 		return w.fail(now, retry.Auth, fmt.Errorf("%w: %s", ErrGrant, text))
 	case code == "temporarily_unavailable", code == "server_error", code == "slow_down":
 		return w.fail(now, retry.Transient, errors.New(text))
