@@ -156,11 +156,12 @@ func (r *runner) tiers(rep *Report, perKey map[string][]span) {
 	}
 }
 
-// used is the mean use of a limit after the first window, if that leaves anything.
+// used is the mean use of a limit in whole windows after the first one, if there are any.
 func used(sent []span, t ratelimit.Tier, total time.Duration) float64 {
-	from := t.Per
-	if total < 2*t.Per {
-		from = 0
+	windows := max(0, total/t.Per-1)
+	from, whole := total-windows*t.Per, float64(windows)
+	if windows == 0 {
+		from, whole = 0, max(1, float64(total)/float64(t.Per))
 	}
 	var sum int64
 	for _, s := range sent {
@@ -168,7 +169,7 @@ func used(sent []span, t ratelimit.Tier, total time.Duration) float64 {
 			sum += s.cost
 		}
 	}
-	return float64(sum) / (float64(t.Requests) * float64(max(total-from, t.Per)) / float64(t.Per))
+	return float64(sum) / (float64(t.Requests) * whole)
 }
 
 // described is how many requests of a bad window are told.
