@@ -88,6 +88,8 @@ const (
 	qRejectionsFrom
 	qAnyRejection
 	qCheckpoint
+	qMessages
+	qQueue
 	qLoadToken
 	qLoadLimit
 	writes // the queries from here on write
@@ -102,6 +104,9 @@ const (
 	qDropRejection
 	qAppendEvent
 	qPutCheckpoint
+	qPutMessage
+	qDropMessage
+	qPutQueue
 	qInsertToken
 	qUpdateToken
 	qPutLimit
@@ -124,8 +129,11 @@ var statements = [queries]string{
 	qRejectionsFrom: rejectionsWhere("key >= ?"),
 	qAnyRejection:   "SELECT 1 FROM ik_rejections WHERE integration = ? AND kind = ? LIMIT 1",
 	qCheckpoint:     "SELECT state FROM ik_checkpoints WHERE integration = ? AND kind = ?",
-	qLoadToken:      "SELECT version, record FROM ik_tokens WHERE key = ?",
-	qLoadLimit:      "SELECT state FROM ik_limits WHERE key = ?",
+	qMessages: "SELECT seq, key, id, account, integration, reason, received, body FROM ik_messages " +
+		"WHERE queue = ? AND state = ? AND seq > ? ORDER BY seq LIMIT ?",
+	qQueue:     "SELECT state FROM ik_queues WHERE queue = ?",
+	qLoadToken: "SELECT version, record FROM ik_tokens WHERE key = ?",
+	qLoadLimit: "SELECT state FROM ik_limits WHERE key = ?",
 
 	qPutRecord: "INSERT INTO ik_records (integration, kind, " + columns + ") VALUES (?, ?, " + marks(17) + ") " +
 		"ON CONFLICT (integration, kind, id) DO UPDATE SET " + replaced(columns),
@@ -141,6 +149,11 @@ var statements = [queries]string{
 	qAppendEvent:   "INSERT INTO ik_events (integration, kind, id, version, change, at, run) VALUES (" + marks(7) + ")",
 	qPutCheckpoint: "INSERT INTO ik_checkpoints (integration, kind, state) VALUES (?, ?, ?) " +
 		"ON CONFLICT (integration, kind) DO UPDATE SET state = excluded.state",
+	qPutMessage: "INSERT INTO ik_messages (queue, key, state, id, account, integration, reason, received, body) VALUES (" + marks(9) + ") " +
+		"ON CONFLICT (queue, key) DO UPDATE SET state = excluded.state, id = excluded.id, account = excluded.account, " +
+		"integration = excluded.integration, reason = excluded.reason, received = max(ik_messages.received, excluded.received), body = excluded.body",
+	qDropMessage: "DELETE FROM ik_messages WHERE queue = ? AND key = ?",
+	qPutQueue:    "INSERT INTO ik_queues (queue, state) VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET state = excluded.state",
 	qInsertToken: "INSERT INTO ik_tokens (key, version, record) VALUES (?, 1, ?) ON CONFLICT (key) DO NOTHING",
 	qUpdateToken: "UPDATE ik_tokens SET version = version + 1, record = ? WHERE key = ? AND version = ?",
 	qPutLimit:    "INSERT INTO ik_limits (key, state) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state",

@@ -1,5 +1,5 @@
 // Package sqlstore keeps the durable state of integrations in an SQLite database: imported records, checkpoints,
-// rejected records and the log of changes (it is an importer.Store), tokens (an auth.Store), and what limiters spent
+// rejected records, the log of changes and the messages of queues (it is an importer.QueueStore), tokens (an auth.Store), and what limiters spent
 // (a ratelimit.StateStore). Nothing has to be installed: the database is a file, and the driver, modernc.org/sqlite,
 // is Go.
 //
@@ -33,7 +33,7 @@
 //
 // # Keys
 //
-// Tokens and the raw bytes of rejected records are sealed with Options.Keys, bound to their place. [Open] refuses
+// Tokens, messages of queues and the raw bytes of rejected records are sealed with Options.Keys, bound to their place. [Open] refuses
 // keys that do not open what the database holds, before it writes anything. Keys are changed without a pause: open
 // with the new key before the old, in every process; then [Store.Reseal]; then open with the new one alone. Documents
 // and raw items are stored in clear: the file is readable by its owner only, and disk encryption is the host's.

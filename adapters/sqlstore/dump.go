@@ -37,11 +37,19 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return q.dump(ctx, w, "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events ORDER BY integration, kind, id, version, seq",
+	err = q.dump(ctx, w, "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events ORDER BY integration, kind, id, version, seq",
 		func(rows *sql.Rows) ([]byte, error) {
 			v, err := scanEvent(rows)
 			return importer.DumpEvent(v), err
 		})
+	if err != nil {
+		return err
+	}
+	return q.dump(ctx, w, dumpMessages, func(rows *sql.Rows) ([]byte, error) {
+		var m importer.KeptMessage
+		err := rows.Scan(&m.Queue, &m.Key, &m.ID, &m.Account, &m.State, &m.Integration, &m.Reason)
+		return importer.DumpMessage(m), err
+	})
 }
 
 // dump writes a line for each row. An error of w is returned as it is.

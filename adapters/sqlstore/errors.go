@@ -14,8 +14,8 @@ var (
 	// ErrNested: a method that writes was called inside of Update. It would wait for the transaction that it is
 	// called from.
 	ErrNested = errors.New("sqlstore: called inside of a transaction of this store: write through the Tx, or after Update has returned")
-	// ErrNoKeys: a token is to be read or written, but the store was opened without Options.Keys.
-	ErrNoKeys = errors.New("sqlstore: Options.Keys is nil: tokens are stored sealed or not at all")
+	// ErrNoKeys: a token or a queue's message is to be read or written, but the store was opened without Options.Keys.
+	ErrNoKeys = errors.New("sqlstore: Options.Keys is nil: tokens and messages are stored sealed or not at all")
 	// ErrKeys: none of Options.Keys opens what is in the database, or there are none and there must be.
 	ErrKeys = errors.New("sqlstore: wrong sealing keys")
 	// ErrNewer: the database was written by a newer version of this package.

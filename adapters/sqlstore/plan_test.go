@@ -36,6 +36,9 @@ func TestPlans(t *testing.T) {
 		"rejections":    {statements[qRejections], "(integration=? AND kind=? AND key>?)"},
 		"touch":         {statements[qTouch], "(integration=? AND kind=? AND id=?)"},
 		"reject":        {statements[qDropRejection], "(integration=? AND kind=? AND key=?)"},
+		"messages":      {statements[qMessages], "(queue=? AND state=? AND seq>?)"},
+		"message":       {statements[qDropMessage], "(queue=? AND key=?)"},
+		"old messages":  {prunes[3], "(received<?)"},
 		"old events":    {prunes[0], "(at<?)"},
 		"old records":   {prunes[2], "(deleted_at<?)"},
 	} {

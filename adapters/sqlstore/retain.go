@@ -19,6 +19,7 @@ var prunes = [...]string{
 	"DELETE FROM ik_rejections WHERE (integration, kind, key) IN (SELECT integration, kind, key FROM ik_rejections WHERE last_seen < ? LIMIT ?)",
 	"DELETE FROM ik_records WHERE (integration, kind, id) IN " +
 		"(SELECT integration, kind, id FROM ik_records WHERE deleted_at <> 0 AND deleted_at < ? AND erased = 0 LIMIT ?)",
+	pruneMessages,
 }
 
 // Prune implements importer.Store. It works in transactions of a thousand rows: what it removed before an error stays
@@ -74,6 +75,9 @@ func (s *Store) Erase(ctx context.Context, c importer.Collection, id string) err
 		}
 		_, err = q.tx.ExecContext(ctx, s.dialect.rebind("DELETE FROM ik_rejections WHERE integration = ? AND kind = ? AND (key = ? OR id = ?)"),
 			c.Integration, string(c.Kind), id, id)
+		if err == nil {
+			err = q.eraseMessages(ctx, c, id)
+		}
 		return s.failed(ctx, of("erase a record", c), err)
 	})
 	if err != nil {
@@ -160,6 +164,9 @@ func (s *Store) Reseal(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	if err := s.resealMessages(ctx, current); err != nil {
+		return err
 	}
 	return s.write(ctx, "reseal", func(ctx context.Context, q *session) error {
 		_, err := q.tx.ExecContext(ctx, s.dialect.rebind("DELETE FROM ik_meta WHERE name LIKE ? AND name <> ?"), canaryName+"%", name)

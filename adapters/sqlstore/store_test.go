@@ -57,6 +57,10 @@ func TestImporterStore(t *testing.T) {
 	importertest.Store(t, func(t *testing.T) importer.Store { return fresh(t) })
 }
 
+func TestImporterQueueStore(t *testing.T) {
+	importertest.QueueStore(t, func(t *testing.T) importer.QueueStore { return fresh(t) })
+}
+
 func TestAuthStore(t *testing.T) {
 	authtest.Store(t, func(t *testing.T) func() auth.Store {
 		path := filepath.Join(t.TempDir(), "kit.db")

@@ -40,8 +40,21 @@
 // Media are listed resource by resource, and each such list is authoritative for its resource. Media of a deleted
 // resource are deleted with it.
 //
+// # Queues
+//
+// [ReadQueue] reads a stream of messages that the partner forgets once they are taken, and that several integrations
+// share (a driver.QueueSource); [FollowQueue] does so again and again, in as many processes as one likes, of which one at
+// a time reads. Messages are stored before they are acknowledged, and parsed after that; their records go the way of
+// all others, to the integration whose account the message names.
+//
+//	err := importer.FollowQueue(ctx, importer.QueueConfig{
+//		Driver: d, Store: store, Route: importer.ByAccount(integrations, "bookingcom"),
+//		OnDead: func(ctx context.Context, m importer.KeptMessage) { alert(m.ID, m.Reason) },
+//	})
+//
 // # Stores
 //
 // [NewMemory] keeps everything in memory, for tests and one-off jobs. Package adapters/sqlstore is the durable
-// store. A new one implements [Store] and proves it with importertest.Store.
+// store. A new one implements [Store], and [QueueStore] for queues, and proves it with importertest.Store and
+// importertest.QueueStore.
 package importer

@@ -51,6 +51,19 @@ func DumpEvent(e Event) []byte {
 	}{e.Integration, e.Kind, e.ID, e.Version, e.Change})
 }
 
+// DumpMessage returns such a line of a [QueueStore]'s message. Its body is in the key.
+func DumpMessage(m KeptMessage) []byte {
+	return line(struct {
+		Queue       string       `json:"queue"`
+		Key         string       `json:"message"`
+		ID          string       `json:"id,omitempty"`
+		Account     string       `json:"account,omitempty"`
+		State       MessageState `json:"state"`
+		Integration string       `json:"integration,omitempty"`
+		Reason      string       `json:"reason,omitempty"`
+	}{m.Queue, m.Key, m.ID, m.Account, m.State, m.Integration, m.Reason})
+}
+
 func line(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil { // a document that is not JSON

@@ -19,6 +19,9 @@ type Memory struct {
 	checkpoints map[Collection]Checkpoint
 	events      []Event
 	seq         int64
+	messages    map[messageID]KeptMessage
+	messageSeq  int64
+	queues      map[string]QueueState
 }
 
 var _ Store = (*Memory)(nil)
@@ -28,6 +31,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		turn: make(chan struct{}, 1), records: map[Collection]map[string]Stored{}, order: map[Collection][]string{},
 		rejections: map[Collection]map[string]Rejection{}, checkpoints: map[Collection]Checkpoint{},
+		messages: map[messageID]KeptMessage{}, queues: map[string]QueueState{},
 	}
 }
 
@@ -38,6 +42,8 @@ type memoryTx struct {
 	rejections  map[Collection]map[string]*Rejection // nil: deleted
 	checkpoints map[Collection]Checkpoint
 	events      []Event
+	messages    map[messageID]*KeptMessage // nil: deleted
+	queues      map[string]QueueState
 }
 
 func (m *Memory) begin(ctx context.Context) error {
@@ -60,7 +66,7 @@ func (m *Memory) Update(ctx context.Context, f func(ctx context.Context, tx Tx) 
 	defer func() { <-m.turn }()
 	tx := &memoryTx{
 		m: m, records: map[Collection]map[string]Stored{}, rejections: map[Collection]map[string]*Rejection{},
-		checkpoints: map[Collection]Checkpoint{},
+		checkpoints: map[Collection]Checkpoint{}, messages: map[messageID]*KeptMessage{}, queues: map[string]QueueState{},
 	}
 	if err := f(ctx, tx); err != nil {
 		return err
@@ -93,6 +99,7 @@ func (m *Memory) Update(ctx context.Context, f func(ctx context.Context, tx Tx) 
 		}
 	}
 	maps.Copy(m.checkpoints, tx.checkpoints)
+	m.commitQueues(tx)
 	for _, e := range tx.events {
 		m.seq++
 		e.Seq = m.seq

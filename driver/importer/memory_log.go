@@ -62,6 +62,7 @@ func (m *Memory) Prune(ctx context.Context, before time.Time) (int64, error) {
 	kept := slices.DeleteFunc(m.events, func(e Event) bool { return e.At.Before(before) })
 	n += int64(len(m.events) - len(kept))
 	m.events = kept
+	n += m.dropMessages(func(k KeptMessage) bool { return k.Received.Before(before) })
 	for _, rejections := range m.rejections {
 		maps.DeleteFunc(rejections, func(_ string, r Rejection) bool {
 			old := r.Last.Before(before)
@@ -86,7 +87,7 @@ func (m *Memory) Prune(ctx context.Context, before time.Time) (int64, error) {
 
 // Erase implements [Store].
 func (m *Memory) Erase(ctx context.Context, c Collection, id string) error {
-	return m.Update(ctx, func(ctx context.Context, tx Tx) error {
+	err := m.Update(ctx, func(ctx context.Context, tx Tx) error {
 		known, err := tx.Records(ctx, c, []string{id})
 		if err != nil {
 			return err
@@ -102,6 +103,10 @@ func (m *Memory) Erase(ctx context.Context, c Collection, id string) error {
 		}
 		return tx.DeleteRejections(ctx, c, []string{id})
 	})
+	if err == nil {
+		m.eraseMessages(c, id)
+	}
+	return err
 }
 
 // Dump writes the content of the store in a canonical form; see [DumpRecord].
@@ -143,7 +148,7 @@ func (m *Memory) Dump(ctx context.Context, w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	return m.dumpMessages(w)
 }
 
 func compareCollections(a, b Collection) int {

@@ -137,11 +137,7 @@ func (b *batch) reject(c Collection, rejected []pagination.Rejected, sent time.T
 const maxReason = 500
 
 func (b *batch) rejection(c Collection, id string, raw []byte, why error, sent time.Time) {
-	reason := why.Error()
-	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-	}
-	reason = strings.ReplaceAll(strings.ToValidUTF8(reason, ""), "\x00", "")
+	reason := reason(why)
 	key := id
 	switch {
 	case id == "":
@@ -158,6 +154,15 @@ func (b *batch) rejection(c Collection, id string, raw []byte, why error, sent t
 	b.rejections = append(b.rejections, Rejection{
 		Collection: c, Key: key, ID: id, Reason: reason, Raw: slices.Clone(raw), First: wall(sent), Last: wall(sent), Count: 1,
 	})
+}
+
+// reason is the text of an error as it is stored.
+func reason(err error) string {
+	text := err.Error()
+	if len(text) > maxReason {
+		text = text[:maxReason]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
 }
 
 // write compares a batch with what is stored and writes the difference. generation 0 leaves the records' as it is.

@@ -237,3 +237,13 @@ func (k *Kill) Update(ctx context.Context, f func(ctx context.Context, tx import
 	}
 	return ErrKilled
 }
+
+// Messages implements importer.QueueStore, where Store does.
+func (k *Kill) Messages(
+	ctx context.Context, queue string, state importer.MessageState, after int64, limit int,
+) ([]importer.KeptMessage, error) {
+	if k.At > 0 && k.n >= k.At {
+		return nil, ErrKilled
+	}
+	return k.Store.(importer.QueueStore).Messages(ctx, queue, state, after, limit)
+}

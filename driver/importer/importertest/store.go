@@ -1,6 +1,6 @@
 // Package importertest holds what proves a store, and what tests of imports are made of: [Store], the conformance
-// suite of importer.Store; [Account] and [Driver], a generated partner of any size that changes and fails on
-// demand; [Kill], which ends an import at any transaction.
+// suite of importer.Store, and [QueueStore]; [Account] and [Driver], a generated partner of any size that changes and
+// fails on demand; [QueueDriver], a partner with a queue; [Kill], which ends an import at any transaction.
 package importertest
 
 import (

@@ -14,3 +14,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestMemory(t *testing.T) {
 	importertest.Store(t, func(*testing.T) importer.Store { return importer.NewMemory() })
 }
+
+func TestMemoryQueues(t *testing.T) {
+	importertest.QueueStore(t, func(*testing.T) importer.QueueStore { return importer.NewMemory() })
+}
