@@ -74,7 +74,7 @@ func (d Date) AddDays(n int) Date {
 }
 
 // In returns the instant of the time of day hhmm ("15:00") on d in the IANA zone ("Europe/Lisbon"), in UTC. A time that a change of
-// clocks skips or repeats is taken as time.Date does: it gives one of the two instants. The error names what
+// clocks skips or repeats is taken as [Resolve] does. The error names what
 // is wrong: the day, the zone, the time of day.
 func (d Date) In(zone, hhmm string) (time.Time, error) {
 	var errs []error
@@ -97,5 +97,6 @@ func (d Date) In(zone, hhmm string) (time.Time, error) {
 	if len(errs) > 0 {
 		return time.Time{}, errors.Join(errs...)
 	}
-	return time.Date(d.Year, d.Month, d.Day, t.Hour(), t.Minute(), 0, 0, loc).UTC(), nil
+	at, _ := Resolve(time.Date(d.Year, d.Month, d.Day, t.Hour(), t.Minute(), 0, 0, time.UTC), loc)
+	return at, nil
 }

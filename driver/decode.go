@@ -20,8 +20,8 @@ import (
 // Send makes a call and decodes the answer into T: as XML when that is what it holds, else as JSON. T may be
 // json.RawMessage, []byte (the body as it came) or *Response. An empty body is an error, [ErrEmpty], unless T is one of these.
 //
-// Partners are taken as they are: a byte order mark and raw control characters within strings are put right, and a declared
-// Latin-1 becomes UTF-8. A page of HTML, or anything else that is not what T is, is an error of class Data that wraps
+// Partners are taken as they are: a byte order mark and raw control characters within strings are put right (in XML they become spaces), and
+// a declared Latin-1 or windows-1252 becomes UTF-8. A page of HTML, or anything else that is not what T is, is an error of class Data that wraps
 // [ErrUndecodable], and its text holds no value.
 //
 // So is an answer of another shape, where T says what there must be: a field with the tag wire:"required" that is missing, null or an empty

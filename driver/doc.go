@@ -12,8 +12,9 @@
 //   - [StatusPusher] writes a transaction's status
 //
 // Nothing has to be stubbed: what a driver does not have it cannot do, and [Capabilities] tells. A driver normalizes: it turns the partner's
-// items into the records below by pure functions, item by item with [Each], so that a bad one is rejected alone. It keeps no state that
-// cannot be lost. The examples have a whole one.
+// items into the records below by pure functions, item by item, so that a bad one is rejected alone: package wire reads them tolerantly, field by
+// field, and counts what the partner changed ([Drift]); [Each] is under it. An envelope says with a tag which fields must come, see [Send]. A driver
+// keeps no state that cannot be lost. The examples have a whole one.
 //
 // # For a host
 //
@@ -83,7 +84,7 @@
 //	start, end, nights                  first night and day of departure, local to the property
 //	start_at, end_at                    the instants, UTC
 //	arrival_time, departure_time        planned, local, "18:30"
-//	party, customer                     how many come; who booked (personal data)
+//	party, customer, customer_id        how many come; who booked (personal data); their id, also alone
 //	currency, fare, fees, taxes         accommodation alone; cleaning and the like
 //	subtotal, total                     before taxes; what the customer pays
 //	commission, payout                  what the channel keeps; what the account receives

@@ -12,7 +12,8 @@ import (
 type Record struct {
 	// ID is the partner's id, unique for the kind within the integration. Required.
 	ID string `json:"id" validate:"required,max=200"`
-	// Aliases are other ids of the same thing (merged, split, renamed).
+	// Aliases are other ids of the same thing (merged, split, renamed). An import takes a record over that lives under one of them and is not
+	// shown by itself any more: a change of ids, not a deletion and an addition.
 	Aliases []string `json:"aliases,omitempty" validate:"max=50,dive,required,max=200"`
 	// UpdatedAt is when the partner says it changed last, in UTC; zero when it does not say.
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
@@ -104,6 +105,7 @@ type Transaction struct {
 	DepartureTime Opt[string]            `json:"departure_time,omitzero" validate:"omitempty,timeofday"`
 	Nights        Opt[int]               `json:"nights,omitzero" validate:"omitempty,gte=0"`
 	Party         Opt[Party]             `json:"party,omitzero" validate:"omitempty"`
+	CustomerID    Opt[string]            `json:"customer_id,omitzero" validate:"omitempty,max=200"` // who booked, also where Customer did not come
 	Customer      Opt[Customer]          `json:"customer,omitzero" validate:"omitempty"`
 	Currency      Opt[string]            `json:"currency,omitzero" validate:"omitempty,currency"`
 	Fare          Opt[Money]             `json:"fare,omitzero" validate:"omitempty"` // accommodation alone

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -24,8 +25,9 @@ var (
 )
 
 // decodeXML decodes one document. It refuses document type definitions (and with them entities of one's own), and
-// documents of absurd depth, before anything is built of them.
+// documents of absurd depth, before anything is built of them. A raw control character, which no XML document can hold, becomes a space.
 func decodeXML(b []byte, v any) error {
+	b = withoutControls(b)
 	if err := checkXML(b); err != nil {
 		return err
 	}
@@ -33,6 +35,22 @@ func decodeXML(b []byte, v any) error {
 		return xmlError(err)
 	}
 	return nil
+}
+
+// withoutControls returns b with spaces for the control characters that XML 1.0 forbids (section 2.2), b itself when there are none. It is right in
+// every encoding that holds ASCII.
+func withoutControls(b []byte) []byte {
+	forbidden := func(c byte) bool { return c < ' ' && c != '\t' && c != '\n' && c != '\r' }
+	if !slices.ContainsFunc(b, forbidden) {
+		return b
+	}
+	b = bytes.Clone(b)
+	for i, c := range b {
+		if forbidden(c) {
+			b[i] = ' '
+		}
+	}
+	return b
 }
 
 func newXML(b []byte) *xml.Decoder {

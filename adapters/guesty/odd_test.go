@@ -98,7 +98,7 @@ func TestOddReservations(t *testing.T) {
 			"stays": [{"resource_id": "a", "unit_id": "a1", "start": "2026-12-02", "end": "2026-12-05", "party": {"total": 2}}, {"resource_id": "b", "start": "2026-12-01", "end": "2026-12-03", "party": {"total": 1}}]`, "stay[].guestsCount: a text in place of a whole number"},
 		{"one room, not in an array", `{"stay": {"unitId": "a"}}`, `"resource_id": "a", "unit_id": null, "stays": []`, "stay: an object in place of an array"},
 		{"multi-unit", `{"listingId": "p", "mtl": {"assigned": true, "_id": "u"}}`, `"resource_id": "p", "unit_id": "u"`, ""},
-		{"partial guest", `{"guestId": "g", "guest": {"firstName": "B.", "lastName": "Sample", "email": null}}`, `"customer": {"id": "g", "name": "B. Sample", "first_name": "B.", "last_name": "Sample"}`, ""},
+		{"partial guest", `{"guestId": "g", "guest": {"firstName": "B.", "lastName": "Sample", "email": null}}`, `"customer_id": "g", "customer": {"id": "g", "name": "B. Sample", "first_name": "B.", "last_name": "Sample"}`, ""},
 		{"no guest", `{"guest": null}`, `"customer": null`, ""},
 		{"notes of a text", `{"note": "late"}`, `"notes": "late"`, ""},
 		{"notes without the door code", `{"notes": {"keyCode": "1234", "other": "", "cleaning": "towels", "guest": "late"}}`, `"notes": "late\ntowels"`, ""},

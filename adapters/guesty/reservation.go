@@ -3,6 +3,7 @@ package guesty
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 		Nights:        o.Count("nightsCount"),
 		ConfirmedAt:   o.Instant("confirmedAt"),
 		CanceledAt:    o.Instant("canceledAt"),
+		CustomerID:    o.First(o.Ref, "guestId", "bookerId"),
 		Notes:         notes(o),
 		Custom:        custom(o, "customFields"),
 	}
@@ -198,26 +200,27 @@ func party(o wire.Object, numbers, total string) driver.Opt[driver.Party] {
 	return driver.Some(p)
 }
 
-// customer reads who booked. The guest may be partial, and is absent unless asked for; v3 has an id only.
+// customer reads who booked. The guest may be partial, and is absent unless asked for; v3 has an id only, which is no observation of the guest: it must not
+// take the place of what the classic family said of them.
 func customer(o wire.Object) driver.Opt[driver.Customer] {
-	id := o.First(o.Word, "guestId", "bookerId").Or("")
 	sub := o.Object("guest")
 	g, ok := sub.Get()
 	switch {
-	case !ok && id != "":
-		return driver.Some(driver.Customer{ID: id})
 	case sub.IsNull():
 		return driver.Null[driver.Customer]()
 	case !ok:
 		return driver.Opt[driver.Customer]{}
 	}
-	word := func(f string) string { return g.Word(f).Or("") }
-	c := driver.Customer{ID: word("_id"), Name: word("fullName"), FirstName: word("firstName"), LastName: word("lastName"), Email: word("email"), Phone: word("phone")}
-	if c.ID == "" {
-		c.ID = id
+	if !slices.ContainsFunc([]string{"fullName", "firstName", "lastName", "email", "phone"}, g.Has) {
+		return driver.Opt[driver.Customer]{} // a reference
 	}
+	word := func(f string) string { return g.Word(f).Or("") }
+	c := driver.Customer{Name: word("fullName"), FirstName: word("firstName"), LastName: word("lastName"), Email: word("email"), Phone: word("phone")}
 	if c.Name == "" {
 		c.Name = strings.TrimSpace(c.FirstName + " " + c.LastName)
+	}
+	if c.ID = word("_id"); c.ID == "" {
+		c.ID = o.First(o.Word, "guestId", "bookerId").Or("")
 	}
 	if c == (driver.Customer{}) {
 		return driver.Null[driver.Customer]()

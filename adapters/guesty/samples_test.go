@@ -6,8 +6,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/driver/importer"
 )
 
 // rows returns the items of a sample: those of its envelope, or the sample itself.
@@ -85,7 +87,7 @@ func TestSampleReservations(t *testing.T) {
 			"status": "confirmed", "status_text": "confirmed", "channel": "airbnb2", "source": "Airbnb",
 			"start": "2026-12-02", "end": "2026-12-05", "start_at": "2026-12-02T17:30:00Z",
 			"end_at": "2026-12-05T10:00:00Z", "arrival_time": "18:30", "departure_time": null, "nights": 3,
-			"party": {"total": 2, "adults": 2}, "customer": {"id": "67aa10b2c3d4e5f607180abc", "name": "Ada Example",
+			"party": {"total": 2, "adults": 2}, "customer_id": "67aa10b2c3d4e5f607180abc", "customer": {"id": "67aa10b2c3d4e5f607180abc", "name": "Ada Example",
 			"first_name": "Ada", "last_name": "Example", "email": "ada@guests.example.com", "phone": "+15550100"},
 			"currency": "EUR", "fare": {"amount": 45750, "currency": "EUR"}, "fees": {"amount": 5550, "currency": "EUR"},
 			"taxes": {"amount": 5130, "currency": "EUR"}, "subtotal": {"amount": 51300, "currency": "EUR"},
@@ -109,7 +111,7 @@ func TestSampleReservations(t *testing.T) {
 			"resource_id": "66f0c1a2b3d4e5f607182930", "unit_id": null, "code": "HMSAMPLE42", "status": "confirmed",
 			"status_text": "confirmed", "channel": "airbnb2", "start": "2026-12-02", "end": "2026-12-05",
 			"arrival_time": "18:30", "nights": 3, "party": {"total": 2, "adults": 2},
-			"customer": {"id": "67aa10b2c3d4e5f607180abc"}, "stays": [], "notes": "late arrival"}`,
+			"customer_id": "67aa10b2c3d4e5f607180abc", "stays": [], "notes": "late arrival"}`,
 		"reservations-v3-search": `{"id": "67aa10b2c3d4e5f607180003", "resource_id": "66f0c1a2b3d4e5f607182931", "unit_id": null,
 			"code": "GY-SAMPLE8", "status": "canceled", "status_text": "canceled", "start": "2027-01-03",
 			"end": "2027-01-04", "nights": 1, "party": {"total": 1}, "stays": []}`,
@@ -177,5 +179,39 @@ func TestPrivateFieldsAreNotKept(t *testing.T) {
 		if !strings.Contains(string(r.Raw), want) {
 			t.Errorf("%s is not in %s", want, r.Raw)
 		}
+	}
+}
+
+// An integration that changes from the classic family to v3, whose rows have neither guests nor amounts, loses neither.
+func TestChangeOfFamilyErasesNothing(t *testing.T) {
+	store := importer.NewMemory()
+	cfg := importer.Config{Integration: Config{ClientID: "id", ClientSecret: "s"}.Integration("a"), Store: store}
+	began := time.Now().Add(-time.Hour)
+	for i, name := range []string{"reservation-channel", "reservations-v3"} {
+		r, _, err := adapters[v1].reservation.One(rows(t, name)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := importer.Apply(t.Context(), cfg, began.Add(time.Duration(i)*time.Minute), &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := store.Records(t.Context(), importer.Collection{Integration: "a", Kind: driver.KindTransaction}, []string{"67aa10b2c3d4e5f607180001"})
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	r, err := importer.Decode[driver.Transaction](all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Customer.Or(driver.Customer{})
+	if c.Name != "Ada Example" || c.Email != "ada@guests.example.com" || r.CustomerID.Or("") != c.ID {
+		t.Errorf("the customer is %s", all[0].Document)
+	}
+	if m := r.Total.Or(driver.Money{}); m.Amount != 56430 || len(r.Lines.Or(nil)) != 3 || r.Source.Or("") != "Airbnb" {
+		t.Errorf("the amounts are %s", all[0].Document)
+	}
+	if r.Notes.Or("") != "late arrival" { // what v3 does know is new
+		t.Errorf("the notes are %q", r.Notes.Or(""))
 	}
 }

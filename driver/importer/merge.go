@@ -58,6 +58,7 @@ func (s *Stamp) UnmarshalJSON(b []byte) error {
 // observation is a record as one answer of the partner showed it.
 type observation struct {
 	id        string
+	aliases   []string
 	fields    []field
 	doc       []byte // the fields, joined
 	raw       json.RawMessage
@@ -96,7 +97,7 @@ func newObservation(base *driver.Record, doc []byte, sent time.Time) (observatio
 	fields = slices.DeleteFunc(fields, func(f field) bool { return f.name == "updated_at" })
 	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
 	o := observation{
-		id: base.ID, fields: fields, doc: joinFields(fields), raw: base.Raw, adapter: base.AdapterVersion,
+		id: base.ID, aliases: slices.Clone(base.Aliases), fields: fields, doc: joinFields(fields), raw: base.Raw, adapter: base.AdapterVersion,
 		stamp: NewStamp(base.UpdatedAt, sent), sent: wall(sent),
 	}
 	if believed(base.UpdatedAt, sent) {

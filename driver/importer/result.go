@@ -18,6 +18,7 @@ type Counts struct {
 	Unchanged int
 	Restored  int // deleted before, and there again
 	Deleted   int
+	Merged    int // that go on under another id
 	Rejected  int
 	Skipped   int // not wanted by the host, or erased
 	Stale     int // older than what was stored
@@ -31,6 +32,7 @@ func (c *Counts) add(d Counts) {
 	c.Unchanged += d.Unchanged
 	c.Restored += d.Restored
 	c.Deleted += d.Deleted
+	c.Merged += d.Merged
 	c.Rejected += d.Rejected
 	c.Skipped += d.Skipped
 	c.Stale += d.Stale

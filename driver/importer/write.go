@@ -187,7 +187,7 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 	if len(ids) == 0 && len(b.rejections) == 0 {
 		return n, nil, nil
 	}
-	known, err := tx.Records(ctx, c, ids)
+	known, err := tx.Records(ctx, c, append(named(byID), ids...))
 	if err != nil {
 		return n, nil, err
 	}
@@ -199,11 +199,40 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 	var changes []Change
 	for _, id := range ids[:imported] {
 		old := stored[id]
+		from, gone := takeOver(id, byID[id], stored, ids, generation)
+		if gone && (old == nil || !old.Erased) {
+			put = append(put, Tombstone(c, id, now))
+			n.Skipped++
+			continue
+		}
+		isNew := old == nil && len(from) > 0
+		if isNew {
+			if old, err = from[0].renamed(id); err != nil {
+				return n, nil, err
+			}
+		}
 		s, what, fields, err := merge(old, byID[id], now)
 		if err != nil {
 			return n, nil, err
 		}
 		s.Collection = c
+		for _, m := range from {
+			if err := m.merged(id, byID[id], now); err != nil {
+				return n, nil, err
+			}
+			n.Merged++
+			put = append(put, *m)
+			changes = append(changes, Change{
+				Event:    Event{Collection: c, ID: m.ID, Version: m.Version, Change: Merged, At: now, Run: run},
+				Document: m.Document, Fields: []string{"aliases"},
+			})
+		}
+		if isNew {
+			// Whatever the observation is to what was there, the record is new under its id: all of it is written.
+			what, fields = updated, append(fields, "id")
+			newest := slices.MaxFunc(byID[id], func(a, b observation) int { return a.stamp.Compare(b.stamp) })
+			s.Raw, s.RawHash = newest.raw, newest.rawHash
+		}
 		if generation != 0 && what != erased {
 			s.Generation = generation
 		}
@@ -232,7 +261,7 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 			change = Restored
 		case updated:
 			n.Updated++
-			if !s.DeletedAt.IsZero() {
+			if !isNew && !s.DeletedAt.IsZero() {
 				// A late observation of a record that is gone: kept, and no news to anybody.
 				put = append(put, s)
 				continue

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/integrationkit/integrationkit/driver/wire"
 )
@@ -88,38 +87,4 @@ func without(v any) any {
 		}
 	}
 	return v
-}
-
-// The instant of a local time shows that time on the clocks there, unless it is said to be skipped; of a repeated one it is the earlier.
-func FuzzResolve(f *testing.F) {
-	for _, zone := range []string{"Europe/Madrid", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "America/St_Johns", "Africa/Casablanca"} {
-		for _, at := range []int64{1774751400, 1792895400, 1767225600, 1325203200, 1772935200} {
-			f.Add(at, zone)
-		}
-	}
-	f.Fuzz(func(t *testing.T, unix int64, zone string) {
-		loc, err := time.LoadLocation(zone)
-		wall := time.Unix(unix, 0).UTC()
-		if err != nil || wall.Year() < 1971 || wall.Year() > 2037 {
-			return
-		}
-		at, ambiguity := wire.Resolve(wall, loc)
-		const layout = "2006-01-02 15:04:05"
-		shown := at.In(loc).Format(layout) == wall.Format(layout)
-		if shown == (ambiguity == "a time that a change of clocks skips") {
-			t.Fatalf("%s in %s is %s, %q", wall.Format(layout), zone, at.In(loc), ambiguity)
-		}
-		if ambiguity == "a time that a change of clocks repeats" {
-			again := false
-			for d := 15 * time.Minute; d <= 26*time.Hour; d += 15 * time.Minute {
-				again = again || at.Add(d).In(loc).Format(layout) == wall.Format(layout)
-				if at.Add(-d).In(loc).Format(layout) == wall.Format(layout) {
-					t.Fatalf("%s in %s is %s, and %s before", wall.Format(layout), zone, at.In(loc), d)
-				}
-			}
-			if !again {
-				t.Fatalf("%s in %s is %s alone", wall.Format(layout), zone, at.In(loc))
-			}
-		}
-	})
 }

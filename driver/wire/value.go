@@ -29,12 +29,11 @@ func inYears(t time.Time, err error) (time.Time, error) {
 	return t, nil
 }
 
-// Local reads a moment that is written in the time of a place, by the first of the layouts that fits, and returns it in UTC. Of a moment that a
-// change of clocks repeats the earlier is taken; one that a change skips is taken as if the clocks had not been changed, which is the
-// length of the gap later on the clock, as in iCalendar (RFC 5545 section 3.3.5). Both are noted: the partner, too, had to guess. A zone that is not known leaves
-// the field out.
+// Local reads a moment that is written in the time of a place, by the first of the layouts that fits, and returns it in UTC. A moment that a change of
+// clocks repeats or skips is taken as [driver.Resolve] does, and noted: the partner, too, had to guess. A zone that is not known leaves the field
+// out.
 func (o Object) Local(field, zone string, layouts ...string) driver.Opt[time.Time] {
-	var ambiguity string
+	var ambiguity driver.Ambiguity
 	t := parse(o, field, "a local time", formText, func(s string) (time.Time, error) {
 		loc, err := location(zone)
 		if err != nil {
@@ -45,14 +44,14 @@ func (o Object) Local(field, zone string, layouts ...string) driver.Opt[time.Tim
 			var wall time.Time
 			if wall, err = time.Parse(layout, s); err == nil {
 				var t time.Time
-				t, ambiguity = Resolve(wall, loc)
+				t, ambiguity = driver.Resolve(wall, loc)
 				return inYears(t, nil)
 			}
 		}
 		return time.Time{}, err
 	})
 	if ambiguity != "" {
-		o.Odd(field, driver.ChangeValue, ambiguity)
+		o.Odd(field, driver.ChangeValue, "a time that "+string(ambiguity))
 	}
 	return t
 }
@@ -62,41 +61,6 @@ func location(zone string) (*time.Location, error) {
 		return nil, errForm
 	}
 	return time.LoadLocation(zone)
-}
-
-// The ambiguities of local times.
-const (
-	repeated = "a time that a change of clocks repeats"
-	skipped  = "a time that a change of clocks skips"
-)
-
-// Resolve returns the instant at which clocks in loc show wall's date and time of day, wall's own location aside, and "", or what is ambiguous about it.
-// See [Object.Local] for which of two instants it is.
-func Resolve(wall time.Time, loc *time.Location) (t time.Time, ambiguity string) {
-	y, m, d := wall.Date()
-	at := time.Date(y, m, d, wall.Hour(), wall.Minute(), wall.Second(), wall.Nanosecond(), time.UTC)
-	shows := func(t time.Time) bool {
-		t = t.In(loc)
-		ty, tm, td := t.Date()
-		return ty == y && tm == m && td == d && t.Hour() == at.Hour() && t.Minute() == at.Minute() && t.Second() == at.Second()
-	}
-	// The offsets in force a day before and a day after: clocks are not changed twice in two days.
-	_, before := at.Add(-24 * time.Hour).In(loc).Zone()
-	_, after := at.Add(24 * time.Hour).In(loc).Zone()
-	early, late := at.Add(-time.Duration(before)*time.Second), at.Add(-time.Duration(after)*time.Second)
-	switch a, b := shows(early), shows(late); {
-	case before == after && a:
-		return early, ""
-	case a && b:
-		return early, repeated
-	case a:
-		return early, ""
-	case b:
-		return late, ""
-	case before != after:
-		return early, skipped
-	}
-	return time.Date(y, m, d, at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), loc), "" // changed twice: as the library takes it
 }
 
 // Date reads a day as 2026-12-02, also as the midnight of UTC 2026-12-02T00:00:00.000Z.

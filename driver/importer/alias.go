@@ -1,0 +1,123 @@
+package importer
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// aliasesOf returns the other ids of the thing that a document is about.
+func aliasesOf(doc json.RawMessage) []string {
+	var v struct {
+		Aliases []string `json:"aliases"`
+	}
+	if json.Unmarshal(doc, &v) != nil {
+		return nil
+	}
+	return v.Aliases
+}
+
+// named returns the ids under which the records of observations may be stored as well, and are not observed themselves.
+func named(byID map[string][]observation) []string {
+	var ids []string
+	for id, obs := range byID {
+		for _, o := range obs {
+			for _, a := range o.aliases {
+				if a != id && byID[a] == nil && storable(a) && !slices.Contains(ids, a) {
+					ids = append(ids, a)
+				}
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// takeOver looks for what is stored of the record id under the aliases that obs bring, which are new to what is stored of id: what a partner merged
+// or renamed. It returns what is stored under these ids and lives, with the newest first, and whether one of them was erased, which goes for the record
+// under every id.
+//
+// A record is not taken over when it was shown since, by itself: in the same batch (shown), in the same listing (generation), or by a later request. An alias
+// may be the id of something that still is there, after a split say.
+func takeOver(id string, obs []observation, stored map[string]*Stored, shown []string, generation int64) (from []*Stored, isErased bool) {
+	var known []string
+	if s := stored[id]; s != nil {
+		known = aliasesOf(s.Document)
+	}
+	for _, o := range obs {
+		for _, a := range o.aliases {
+			s := stored[a]
+			if a == id || s == nil || slices.Contains(from, s) {
+				continue
+			}
+			if s.Erased {
+				return nil, true
+			}
+			itself := generation != 0 && s.Generation == generation || s.LastFetched.After(o.sent) || slices.Contains(shown, a)
+			if s.DeletedAt.IsZero() && !itself && !slices.Contains(known, a) {
+				from = append(from, s)
+			}
+		}
+	}
+	slices.SortFunc(from, func(a, b *Stored) int { return cmp.Or(b.Stamp.Compare(a.Stamp), cmp.Compare(a.ID, b.ID)) })
+	return from, false
+}
+
+// renamed is what a record begins with that goes on under the id.
+func (s *Stored) renamed(id string) (*Stored, error) {
+	fields, err := splitFields(s.Document)
+	if err != nil {
+		return nil, err
+	}
+	r := *s
+	r.ID = id
+	r.Document, err = withField(fields, "id", id)
+	return &r, err
+}
+
+// merged marks s as gone because it goes on under the id: all that is kept under the old one is that it did, for what is known of the thing is to be
+// erased in one place.
+func (s *Stored) merged(id string, obs []observation, now time.Time) error {
+	aliases := aliasesOf(s.Document)
+	if !slices.Contains(aliases, id) {
+		aliases = append(aliases, id)
+	}
+	fields, err := splitFields(s.Document)
+	if err != nil {
+		return err
+	}
+	fields = slices.DeleteFunc(fields, func(f field) bool { return f.name != "id" && f.name != "resource_id" })
+	if s.Document, err = withField(fields, "aliases", aliases); err != nil {
+		return err
+	}
+	s.Hash, s.Raw, s.RawHash, s.Older = hashOf(s.Document), json.RawMessage{}, "", nil
+	s.DeletedAt = obs[0].sent
+	for _, o := range obs {
+		if o.sent.Before(s.DeletedAt) {
+			s.DeletedAt = o.sent
+		}
+		if o.stamp.Compare(s.Stamp) > 0 {
+			s.Stamp = o.stamp
+		}
+	}
+	s.ChangedAt = now
+	s.Version++
+	return nil
+}
+
+// withField returns the document of fields, which are sorted, with the value for the name.
+func withField(fields []field, name string, value any) (json.RawMessage, error) {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	fields = slices.Clone(fields)
+	at, ok := slices.BinarySearchFunc(fields, name, func(f field, name string) int { return cmp.Compare(f.name, name) })
+	if ok {
+		fields[at].value = b
+	} else {
+		fields = slices.Insert(fields, at, field{name, b})
+	}
+	return joinFields(fields), nil
+}
