@@ -19,6 +19,7 @@ import (
 	"github.com/integrationkit/integrationkit/driver/partnersim"
 	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/ratelimit"
+	"github.com/integrationkit/integrationkit/retry"
 )
 
 // Acme is a partner with things by offset and orders by next link.
@@ -35,6 +36,7 @@ var acmeTiers = ratelimit.Tiers{{Requests: 10, Per: time.Second}, {Requests: 100
 func acmePartner(c Conditions) (Partner, error) {
 	tokens := &partnersim.Tokens{Path: "/token", Clients: map[string]string{"acme-client": "acme-secret-1234"}, Lifetime: time.Hour,
 		Budget: ratelimit.Tiers{{Requests: 5, Per: 24 * time.Hour}}}
+	var gone atomic.Int64 // things and orders that are not there any more, from the first on
 	things := func(w http.ResponseWriter, r *http.Request, total int, kind string) {
 		if _, ok := tokens.Client(r); !ok {
 			http.Error(w, `{"code":"bad_token"}`, http.StatusUnauthorized)
@@ -49,16 +51,20 @@ func acmePartner(c Conditions) (Partner, error) {
 			http.Error(w, `{}`, http.StatusNotFound)
 			return
 		}
+		first := int(gone.Load())
 		offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+		if after, err := strconv.Atoi(r.URL.Query().Get("after")); err == nil {
+			offset = max(after+1-first, 0)
+		}
 		var items []string
-		for i := offset; i < min(offset+acmePage, total); i++ {
+		for i := first + offset; i < min(first+offset+acmePage, total); i++ {
 			items = append(items, acmeItem(kind, i))
 		}
 		next := ""
-		if offset+acmePage < total {
-			next = fmt.Sprintf("%s/%s?offset=%d", acmeURL, kind, offset+acmePage)
+		if first+offset+acmePage < total {
+			next = fmt.Sprintf("%s/%s?after=%d", acmeURL, kind, first+offset+acmePage-1)
 		}
-		fmt.Fprintf(w, `{"items":[%s],"total":%d,"next":%q}`, strings.Join(items, ","), total, next)
+		fmt.Fprintf(w, `{"items":[%s],"total":%d,"next":%q}`, strings.Join(items, ","), total-first, next)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/me", func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +79,7 @@ func acmePartner(c Conditions) (Partner, error) {
 	mux.HandleFunc("/order", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeOrders, "order") })
 	s, err := partnersim.New(partnersim.Config{Name: "acme", Handler: mux, Tiers: acmeTiers, Tokens: tokens, Latency: c.Latency, Jitter: c.Jitter, Seed: c.Seed, Faults: c.Faults})
 	in := driver.Integration{ID: "a", Partner: "acme", Credentials: map[string]auth.Secret{"client_id": "acme-client", "client_secret": "acme-secret-1234"}}
-	return Partner{Server: s, Integration: in}, err
+	return Partner{Server: s, Integration: in, Change: func() { gone.Add(3) }}, err
 }
 
 func acmeItem(kind string, i int) string {
@@ -111,10 +117,19 @@ type acme struct {
 	base   http.RoundTripper
 	secret auth.Secret
 	infos  atomic.Int64
+	seen   map[string]bool
+}
+
+// fingerprint is how a page is told from another.
+func fingerprint(items []driver.Resource) string {
+	if len(items) == 0 {
+		return ""
+	}
+	return items[0].ID + " " + items[len(items)-1].ID
 }
 
 func newAcme(env driver.Env, flaw string) (driver.Driver, error) {
-	a := &acme{flaw: flaw, base: env.Transport, secret: env.Integration.Credentials["client_secret"]}
+	a := &acme{flaw: flaw, seen: map[string]bool{}, base: env.Transport, secret: env.Integration.Credentials["client_secret"]}
 	id := env.Integration.Credentials["client_id"]
 	var err error
 	a.source, err = env.Source(auth.SourceConfig{
@@ -152,7 +167,7 @@ func (a *acme) Check(ctx context.Context) error {
 }
 
 type acmeEnvelope struct {
-	Items []json.RawMessage `json:"items"`
+	Items []json.RawMessage `json:"items"` // there must be some, if only none
 	Total int               `json:"total"`
 	Next  string            `json:"next"`
 }
@@ -191,6 +206,8 @@ func (a *acme) get(ctx context.Context, op, path string, query url.Values) (acme
 		env, err = driver.Get[acmeEnvelope](ctx, a.api, op, path, query)
 	}
 	switch {
+	case err == nil && env.Items == nil && a.flaw != "no list is no item":
+		err = &retry.Error{Verdict: retry.Verdict{Class: retry.Data}, Partner: "acme", Op: op, Err: driver.ErrUndecodable}
 	case err != nil && a.flaw == "secret in errors":
 		err = fmt.Errorf("with %s: %w", string(a.secret), err)
 	case err != nil && a.flaw == "body in errors":
@@ -259,10 +276,32 @@ func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[d
 			r, err := acmeRecord(raw)
 			return driver.Resource{Record: r}, err
 		})
-		if a.flaw == "invalid records" {
+		b.Fingerprint = fingerprint(b.Items)
+		switch {
+		case a.flaw == "invalid records":
 			b.Items[0].ID = ""
+		case a.flaw == "no fingerprint":
+			b.Fingerprint = ""
+		case a.flaw == "one bad item ends all" && len(b.Rejected) > 0:
+			return pagination.Batch[driver.Resource]{}, b.Rejected[0].Err
+		case a.flaw == "drops bad items":
+			b.Rows, b.Rejected = len(env.Items), nil
+		case a.flaw == "assumes order":
+			b.Rows = len(env.Items)
+			for i := 1; i < len(b.Items); i++ {
+				if len(b.Items[i].ID) <= len(b.Items[i-1].ID) && b.Items[i].ID < b.Items[i-1].ID {
+					b.Items = b.Items[:i]
+				}
+			}
+		case a.flaw == "twice is an error":
+			for _, it := range b.Items {
+				if a.seen[it.ID] {
+					return pagination.Batch[driver.Resource]{}, errors.New("the same again")
+				}
+				a.seen[it.ID] = true
+			}
 		}
-		if b.Total = env.Total; a.flaw == "loses a page" {
+		if b.Total = env.Total; a.flaw == "loses a page" || a.flaw == "no total" {
 			b.Total = 0
 		}
 		return b, nil
@@ -326,8 +365,12 @@ func (a *acme) ResourcesByID(ctx context.Context, ids []string) pagination.Pages
 
 func acmeRecord(raw json.RawMessage) (driver.Record, error) {
 	var w struct {
-		ID string `json:"id"`
+		ID   string `json:"id"`
+		Name string `json:"name"`
 	}
-	err := json.Unmarshal(raw, &w)
-	return driver.Record{ID: w.ID, Raw: raw, AdapterVersion: "v1"}, err
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return driver.Record{}, err
+	}
+	r := driver.Record{ID: w.ID, Raw: raw, AdapterVersion: "v1"}
+	return r, driver.Validate(driver.Resource{Record: r})
 }

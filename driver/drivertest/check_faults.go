@@ -43,6 +43,8 @@ func checkThrottling(r *runner, s stream) {
 		g.close()
 	}
 
+	checkStorm(r, s, l)
+
 	g := r.open(struck(partnersim.TooMany, second, 0, 2*time.Second))
 	got := g.list(g.ctx, s, driver.Query{})
 	if got.err == nil || retry.ClassOf(got.err) != retry.RateLimit {
@@ -78,6 +80,20 @@ func checkThrottling(r *runner, s stream) {
 		}
 	}
 	g.close()
+}
+
+// checkStorm has two calls of five throttled, all along. A list that gives up on it goes on later, and loses nothing.
+func checkStorm(r *runner, s stream, l listing) {
+	for _, wait := range []time.Duration{3 * time.Second, -1} {
+		g := r.open(Conditions{Seed: 11, Latency: 40 * time.Millisecond, Faults: []partnersim.Rule{{Kind: partnersim.TooMany, Rate: 0.4, Retry: wait}}})
+		got, again := g.through(s, driver.Query{})
+		if got.err != nil {
+			r.Errorf("throttling: a storm of 429 (Retry-After %v), gone on %d times: %v", wait, again, got.err)
+		} else if diff := same(got.ids, l.ids); diff != "" {
+			r.Errorf("throttling: after a storm of 429 (Retry-After %v): %s", wait, diff)
+		}
+		g.close()
+	}
 }
 
 func checkToken(r *runner, s stream) {
@@ -190,7 +206,7 @@ func checkCancellation(r *runner, s stream) {
 	if l.err != nil {
 		r.Fatalf("cancellation: %v", l.err)
 	}
-	for n := range min(calls, 6) + 1 { // 0: before the first call
+	for n := range min(calls, 40) + 1 { // 0: before the first call
 		g := r.open(Conditions{Latency: 200 * time.Millisecond})
 		ctx, cancel := context.WithCancelCause(g.ctx)
 		var at time.Time

@@ -27,13 +27,17 @@
 //	check         Check makes an authenticated call; wrong credentials are an Auth error after one try.
 //	paging        A list gives every item once, valid and with its raw form; its last page says so; a loop that is left fetches nothing more.
 //	resume        Another process, started at any page's cursor, reads the rest. A cursor of something else is refused.
+//	change        What is there all the time is listed while other records come and go, or the list says that it is incomplete.
+//	loops         A page that comes again and again, or two in turns, end the list, and do not look like all.
+//	items         Rows in another order, and rows that come twice, lose nothing and end nothing.
+//	types         A mistyped field costs one item at most, and no panic; a page without its list is an error, in JSON and XML.
 //	since         UpdatedSince restricts what Info says it restricts, and nothing else.
 //	byid          What is known is returned once, what is not is left out.
-//	throttling    429 with and without Retry-After; one that does not end; a wait that the caller will not make.
+//	throttling    429 with and without Retry-After; storms of them; one that does not end; a wait that the caller will not make.
 //	token         A token revoked in the middle costs one refresh. A refusal that does not end ends the call, not the token quota.
 //	bodies        Cut, truncated, empty and slow bodies, HTML with status 200: nothing is lost in silence, and nothing is endless.
 //	outage        5xx bursts, connections reset, answers lost or never sent.
-//	cancellation  A context that ends during any call ends the list at once with its cause.
+//	cancellation  A context that ends during any of the calls ends the list at once with its cause.
 //	origins       Neither a redirect nor a next link leads to another server.
 //	size          A body without end is given up.
 //	leaks         Whatever happens, response bodies are closed and no goroutine is left.

@@ -32,6 +32,9 @@ type Harness struct {
 	// NextLink returns the body of an answer with its link to the next page replaced by url, and false when it holds none. Nil:
 	// the partner's answers hold no links.
 	NextLink func(body []byte, url string) ([]byte, bool)
+	// Ordered says that the partner's rows come in an order that its paging goes by, so that a page in another order cannot be read
+	// on from: the suite leaves their order alone.
+	Ordered bool
 }
 
 // Conditions are what a check wants of the partner.
@@ -46,6 +49,9 @@ type Conditions struct {
 type Partner struct {
 	Server      *partnersim.Server
 	Integration driver.Integration
+	// Change has the partner add, change and delete some of what it lists, more of it each time. Nil: what a list does under
+	// change is not checked.
+	Change func()
 }
 
 func (h Harness) validate() error {
@@ -80,6 +86,10 @@ func checks() []check {
 		{name: "check", once: checkCheck},
 		{name: "paging", list: checkPaging},
 		{name: "resume", list: checkResume},
+		{name: "change", list: checkChange},
+		{name: "loops", list: checkLoops},
+		{name: "items", list: checkItems},
+		{name: "types", list: checkTypes},
 		{name: "since", list: checkSince},
 		{name: "byid", once: checkByID},
 		{name: "throttling", list: checkThrottling},
