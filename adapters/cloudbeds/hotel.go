@@ -126,8 +126,9 @@ func photos(raw json.RawMessage) []json.RawMessage {
 	o := wire.Fields(raw)
 	var all []json.RawMessage
 	for _, field := range []string{"propertyImage", "propertyAdditionalPhotos"} {
-		l := []json.RawMessage{o.Raw(field)}
-		if o.Type(field) != '"' {
+		l := []json.RawMessage{o.Raw(field)} // one that is neither image nor list is rejected, not missed
+		switch o.Type(field) {
+		case 0, 'n', '[', '{':
 			l = o.Elements(field)
 		}
 		for _, p := range l {

@@ -120,6 +120,15 @@ type acme struct {
 	seen   map[string]bool
 }
 
+// anyType takes items as they are, whatever they hold.
+func anyType(rows []json.RawMessage) pagination.Batch[driver.Resource] {
+	return driver.Each(rows, func(raw json.RawMessage) (driver.Resource, error) {
+		var w map[string]any
+		_ = json.Unmarshal(raw, &w) // that is the flaw
+		return driver.Resource{Record: driver.Record{ID: fmt.Sprint(w["id"]), Raw: raw, AdapterVersion: "v1"}}, nil
+	})
+}
+
 // fingerprint is how a page is told from another.
 func fingerprint(items []driver.Resource) string {
 	if len(items) == 0 {
@@ -278,6 +287,10 @@ func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[d
 		})
 		b.Fingerprint = fingerprint(b.Items)
 		switch {
+		case a.flaw == "counts oddities":
+			a.api.Report(ctx, driver.Oddity{Kind: driver.KindResource, Field: "name", Change: driver.ChangeType, Detail: "a text in place of a number"})
+		case a.flaw == "ignores types":
+			b = anyType(env.Items)
 		case a.flaw == "invalid records":
 			b.Items[0].ID = ""
 		case a.flaw == "no fingerprint":

@@ -110,6 +110,9 @@ func checkPaging(r *runner, s stream) {
 	if l.incomplete != "" {
 		r.Errorf("paging: an undisturbed list is incomplete: %s", l.incomplete)
 	}
+	for _, c := range g.reg.Drift().Snapshot() {
+		r.Errorf("paging: the driver counts an oddity in driver.Drift where nothing disturbs: %s %q, %s: %s", c.Kind, c.Field, c.Change, c.Detail)
+	}
 	cursors := map[pagination.Cursor]bool{}
 	for i, p := range l.pages {
 		if cursors[p.next] {

@@ -123,6 +123,15 @@ type listing struct {
 	next       pagination.Cursor // after an error
 }
 
+// rejected is how many items were.
+func (l listing) rejected() int {
+	n := 0
+	for _, p := range l.pages {
+		n += p.rejected
+	}
+	return n
+}
+
 // list reads a list from a query to its end or first error.
 func (g *rig) list(ctx context.Context, s stream, q driver.Query) listing {
 	g.r.Helper()
