@@ -77,7 +77,9 @@ func TestRefreshTokenDead(t *testing.T) {
 	if _, err := c.Exchange(t.Context(), auth.Token{Refresh: "r"}); retry.ClassOf(err) != retry.Client || errors.Is(err, auth.ErrGrant) {
 		t.Errorf("not recognized: %v", err)
 	}
-	c.Dead = func(code, text string) bool { return code == "invalid_request" && text == "The refresh token is invalid." }
+	c.Dead = func(code, text string) bool {
+		return code == "invalid_request" && text == "The refresh token is invalid."
+	}
 	if _, err := c.Exchange(t.Context(), auth.Token{Refresh: "r"}); !errors.Is(err, auth.ErrGrant) || strings.Contains(err.Error(), "The refresh") {
 		t.Errorf("recognized: %v, want ErrGrant without the partner's text", err)
 	}

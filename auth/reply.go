@@ -14,7 +14,7 @@ import (
 // tokenReply is a token endpoint's answer (RFC 6749 sections 5.1 and 5.2), as tolerantly as can be without guessing.
 type tokenReply struct {
 	Access, Refresh, Type, Scope string
-	Error, description           string // of the latter nothing is told
+	Error, description           string        // of the latter nothing is told
 	id                           string        // the answer's own, for the partner's support
 	expiresIn, expiresAt         time.Duration // the latter since 1970; 0: not given
 	understood                   bool

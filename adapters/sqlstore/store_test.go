@@ -61,6 +61,11 @@ func TestImporterQueueStore(t *testing.T) {
 	importertest.QueueStore(t, func(t *testing.T) importer.QueueStore { return fresh(t) })
 }
 
+func TestAuthStoreOfProcesses(t *testing.T) {
+	authtest.Processes(t, func(t *testing.T) string { return filepath.Join(t.TempDir(), "kit.db") },
+		func(t *testing.T, path string) auth.Store { return open(t, path, keys(t, "k1")) })
+}
+
 func TestAuthStore(t *testing.T) {
 	authtest.Store(t, func(t *testing.T) func() auth.Store {
 		path := filepath.Join(t.TempDir(), "kit.db")

@@ -1,4 +1,3 @@
-// Package authtest tests implementations of the interfaces of package auth.
 package authtest
 
 import (
