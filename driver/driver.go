@@ -132,6 +132,9 @@ type Info struct {
 	AdapterVersions []string
 	// Incremental names the kinds that the partner can filter by time of update.
 	Incremental []Kind
+	// Windowed names the kinds of which a listing shows a window of time only (stays from a year back to two years ahead): what it
+	// does not show any more is not gone, and the importer takes nothing for deleted because of it.
+	Windowed []Kind
 	// Limits are the partner's quotas, as documented.
 	Limits []Limit
 	// Scopes are the OAuth scopes the driver needs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
@@ -17,7 +18,7 @@ func (p *Pass) unseen() Filter {
 
 // sweep marks records that a whole and complete listing did not show as deleted, batch by batch.
 func (k *kindRun) sweep(ctx context.Context) error {
-	if !k.pass.Whole {
+	if !k.pass.Whole || slices.Contains(k.Driver.Info().Windowed, k.c.Kind) {
 		return nil
 	}
 	n, err := k.Store.Count(ctx, k.c, k.pass.unseen())

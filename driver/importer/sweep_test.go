@@ -362,3 +362,30 @@ func TestErasedStaysErased(t *testing.T) {
 		}
 	})
 }
+
+// windowed is a driver whose listings show a window only.
+type windowed struct{ importertest.Getter }
+
+func (w windowed) Info() driver.Info {
+	i := w.Getter.Info()
+	i.Windowed = []driver.Kind{driver.KindTransaction}
+	return i
+}
+
+// TestWindowedListingDeletesNothing: what left the window of a listing is not gone, and is not asked for either.
+func TestWindowedListingDeletesNothing(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		a := account(20, 100, 0)
+		s := importer.NewMemory()
+		cfg := config(windowed{importertest.Getter{Driver: &importertest.Driver{Account: a, PageSize: 50}}}, s)
+		run(t, cfg)
+		a.Delete(numbered("t", 0, 5)...)
+		a.Delete(numbered("r", 0, 2)...)
+		res := run(t, cfg)
+		for kind, want := range map[driver.Kind]int{driver.KindResource: 2, driver.KindTransaction: 0} {
+			if k := only(t, res, kind); !k.Complete || k.Counts.Deleted != want || k.Kept != "" {
+				t.Errorf("%s: complete %v, %d deleted, want %d, kept %q", kind, k.Complete, k.Counts.Deleted, want, k.Kept)
+			}
+		}
+	})
+}
