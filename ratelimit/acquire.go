@@ -3,7 +3,6 @@ package ratelimit
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/integrationkit/integrationkit/retry"
@@ -24,15 +23,12 @@ var (
 //
 // The caller must end the permit with Release, and say what it learned with Answered or Lost before.
 func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
+	if c.Cost == 0 {
+		c.Cost = 1
+	}
 	cost := c.Cost
-	if cost == 0 {
-		cost = 1
-	}
-	if cost < 1 || cost > l.plan.maxCost {
-		return Permit{}, l.plan.checkCost(cost)
-	}
-	if c.Weight < 0 || c.Weight > maxWeight {
-		return Permit{}, clientError("weight is %d, want 0 to %d", c.Weight, maxWeight)
+	if err := l.check(c); err != nil {
+		return Permit{}, err
 	}
 	if ctx.Err() != nil {
 		return Permit{}, l.canceled(ctx, "", retry.Waits{})
@@ -48,7 +44,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			k.mu.Unlock()
 			continue
 		}
-		if l.quota != nil || k.first != nil || k.left < cost {
+		if l.quota != nil || k.first != nil || k.left < cost || k.claim.w != nil {
 			return l.wait(ctx, k, c, cost)
 		}
 		k.drain()
@@ -64,6 +60,24 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 		}
 		return Permit{l: l, k: k, slot: uint32(slot), gen: gen, at: now}, nil
 	}
+}
+
+// check refuses a call that can never be admitted; its cost is given.
+func (l *Limiter) check(c Call) error {
+	if c.Cost < 1 || c.Cost > l.plan.maxCost {
+		return l.plan.checkCost(c.Cost)
+	}
+	if c.Weight < 0 || c.Weight > maxWeight {
+		return clientError("weight is %d, want 0 to %d", c.Weight, maxWeight)
+	}
+	return nil
+}
+
+// wait takes a place in line and waits. It is entered with k locked and unlocks it.
+func (l *Limiter) wait(ctx context.Context, k *key, c Call, cost int64) (Permit, error) {
+	p := &party{ctx: ctx, call: c}
+	p.parts = append(p.few[:0], part{l: l, k: k, cost: cost, scope: retry.Integration})
+	return p.wait()
 }
 
 // waited is what a wait was for.
@@ -92,181 +106,6 @@ func (w *waited) longest() string {
 	return tier
 }
 
-// wait takes a place in line and waits. It is entered with k locked and unlocks it.
-func (l *Limiter) wait(ctx context.Context, k *key, c Call, cost int64) (Permit, error) {
-	now := l.now()
-	w := &waiter{cost: cost, limit: math.MaxInt64, wake: make(chan struct{}, 1)}
-	if l.o.MaxWaiting > 0 && k.count >= l.o.MaxWaiting {
-		at := l.room(k, c, cost, now)
-		last := k.newest(c.Priority)
-		if last == nil {
-			k.mu.Unlock()
-			w.out, w.at = errFull, at
-			return l.refused(ctx, k, w, &waited{since: now})
-		}
-		k.expel(last, errFull, at)
-	}
-	patience, ok := retry.MaxWait(ctx)
-	if !ok && l.o.MaxWait != 0 {
-		patience, ok = max(0, l.o.MaxWait), true
-	}
-	timed := int64(math.MaxInt64) // when patience ends; the end of ctx tells itself
-	if ok {
-		timed = now + int64(min(max(0, patience), maxPer))
-		w.limit = timed
-	}
-	if d, ok := ctx.Deadline(); ok {
-		w.limit = min(w.limit, l.plan.ns(d)-1) // admitted at the deadline is too late
-	}
-	k.push(w, c)
-	track := waited{since: now}
-	var timer *time.Timer
-	for {
-		var (
-			v      verdict
-			tier   string
-			permit Permit
-			err    error
-		)
-		switch {
-		case w.out != nil:
-		case k.first != w && l.quota != nil && track.tier != "":
-			v.at = now // asked before; its turn will come
-			tier = track.tier
-		default:
-			v, tier, permit, err = l.try(ctx, k, w, now)
-		}
-		if w.out != nil { // perhaps while the lock was not held
-			k.mu.Unlock()
-			permit.Release()
-			track.until(l.now(), "")
-			return l.refused(ctx, k, w, &track)
-		}
-		now = l.now()
-		if err != nil || v.ok {
-			k.remove(w, v.ok)
-			save := v.ok && l.lease > 0 && k.spend(cost, l.lease, now)
-			k.mu.Unlock()
-			if save {
-				l.save(ctx, k, cost)
-			}
-			track.until(now, "")
-			l.done(ctx, k, &track, err)
-			return permit, err
-		}
-		track.until(now, tier)
-		if at := max(v.at, now); at > w.limit || now >= timed {
-			k.remove(w, false)
-			k.mu.Unlock()
-			if v.open {
-				at = max(at, now+int64(soon))
-			}
-			w.at = at
-			return l.refused(ctx, k, w, &track)
-		}
-		w.open = v.open
-		sleep := timed
-		if k.first == w && !v.open {
-			sleep = min(sleep, max(v.at, now+1))
-		}
-		k.mu.Unlock()
-		var alarm <-chan time.Time
-		if sleep < math.MaxInt64 {
-			if timer == nil {
-				timer = time.NewTimer(time.Duration(sleep - now))
-				defer timer.Stop()
-			} else {
-				timer.Reset(time.Duration(sleep - now))
-			}
-			alarm = timer.C
-		}
-		select {
-		case <-w.wake:
-		case <-w.early:
-			w.early = nil
-		case <-alarm:
-		case <-ctx.Done():
-			k.mu.Lock()
-			if w.out == nil {
-				k.remove(w, false)
-			}
-			k.mu.Unlock()
-			now = l.now()
-			track.until(now, "")
-			err := l.canceled(ctx, track.longest(), track.sum)
-			l.done(ctx, k, &track, err)
-			return Permit{}, err
-		}
-		k.mu.Lock()
-		now = l.now()
-	}
-}
-
-// room is about when a call would be admitted that comes last; k is locked.
-func (l *Limiter) room(k *key, c Call, cost, now int64) int64 {
-	at := now + int64(soon)
-	if l.quota == nil && k.loaded {
-		k.drain()
-		at = max(at, k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), now).at)
-	}
-	return at
-}
-
-// try asks for what w wants; k is locked, but not all the time. An error is final.
-func (l *Limiter) try(ctx context.Context, k *key, w *waiter, now int64) (verdict, string, Permit, error) {
-	if l.quota != nil {
-		ahead := k.before(w)
-		k.mu.Unlock()
-		at := l.plan.time(now)
-		g, err := l.quota.Take(ctx, k.name, w.cost, ahead, at)
-		k.mu.Lock()
-		if err != nil {
-			return verdict{}, "", Permit{}, l.backendError(ctx, err)
-		}
-		if g.OK {
-			return verdict{ok: true}, "", Permit{l: l, k: k, slot: g.Slot, gen: g.Gen, cost: g.Cost, at: now}, nil
-		}
-		w.early = g.Early
-		v := verdict{open: g.At.IsZero(), at: now}
-		if !v.open {
-			v.at = l.plan.ns(g.At)
-		}
-		return v, g.Tier, Permit{}, nil
-	}
-	k.drain()
-	if k.first == w && k.left < w.cost {
-		if k.busy {
-			return verdict{open: true, at: now}, "state", Permit{}, nil
-		}
-		err := l.sync(ctx, k, w.cost) // unlocks meanwhile
-		if err != nil {
-			return verdict{}, "", Permit{}, err
-		}
-		k.drain()
-		now = l.now()
-	}
-	if k.first != w {
-		v := k.ask(w.cost, k.before(w), now)
-		if v.over {
-			return v, "", Permit{}, l.plan.overCost(v.tier, w.cost)
-		}
-		tier := "queue"
-		if !v.ok {
-			tier = l.plan.reason(v.tier)
-		}
-		v.ok, v.at = false, max(v.at, now)
-		return v, tier, Permit{}, nil
-	}
-	v, slot, gen := k.take(w.cost, 0, now)
-	switch {
-	case v.over:
-		return v, "", Permit{}, l.plan.overCost(v.tier, w.cost)
-	case v.ok:
-		return v, "", Permit{l: l, k: k, slot: uint32(slot), gen: gen, at: now}, nil
-	}
-	return v, l.plan.reason(v.tier), Permit{}, nil
-}
-
 // backendError is what a Quota's error is to the caller.
 func (l *Limiter) backendError(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*retry.Error](err); ok {
@@ -278,28 +117,14 @@ func (l *Limiter) backendError(ctx context.Context, err error) error {
 	return l.unavailable(err)
 }
 
-// refused is the end of a wait that does not fit.
-func (l *Limiter) refused(ctx context.Context, k *key, w *waiter, track *waited) (Permit, error) {
-	if errors.Is(w.out, errGone) {
-		err := l.unavailable(ErrClosed)
-		l.done(ctx, k, track, err)
-		return Permit{}, err
+// room is about when a call would be admitted that comes last; k is locked.
+func (l *Limiter) room(k *key, c Call, cost, now int64) int64 {
+	at := now + int64(soon)
+	if l.quota == nil && k.loaded {
+		k.drain()
+		at = max(at, k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), now).at)
 	}
-	cause := &limited{name: l.o.Name, tier: track.tier, why: "has no room in time"}
-	switch {
-	case errors.Is(w.out, errFull):
-		cause.tier, cause.why, cause.err = "queue", "is full: "+errFull.Error(), errFull
-	case w.out != nil:
-		cause.tier = "parked"
-	}
-	track.tier = cause.tier
-	err := &retry.Error{
-		Verdict: retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, At: l.plan.time(w.at), Sent: retry.Never},
-		Waits:   track.sum,
-		Err:     cause,
-	}
-	l.done(ctx, k, track, err)
-	return Permit{}, err
+	return at
 }
 
 // done tells of a wait, or of a refusal.

@@ -147,6 +147,12 @@ func (c *counts) take(cost, ahead, now int64) (verdict, int32, uint32) {
 	if !v.ok {
 		return v, 0, 0
 	}
+	i, gen := c.admit(cost)
+	return v, i, gen
+}
+
+// admit holds room for a call for which ask said that there is.
+func (c *counts) admit(cost int64) (int32, uint32) {
 	i := c.free
 	if i < 0 {
 		i = int32(len(c.slots))
@@ -160,7 +166,7 @@ func (c *counts) take(cost, ahead, now int64) (verdict, int32, uint32) {
 	}
 	c.held += cost
 	c.inflight++
-	return v, i, s.gen
+	return i, s.gen
 }
 
 // slot returns an admitted request that is not released, nil if there is none.

@@ -61,6 +61,22 @@
 // nobody waits for ever behind the same priority. A lower priority waits while a higher one has anything in line. Only the caller whose turn
 // it is wakes up when a window opens. [Options.MaxWaiting] bounds the line; what is too much is refused with [ErrTooManyWaiting].
 //
+// # Several limits of different kinds
+//
+// A partner may limit the application, each account, an endpoint and a credential, each in its own way. A [Set] charges one call to all the limiters
+// whose [Rule] is for it: all admit it, or none spends anything. A rule goes by operation or by method and path, has a key and a cost of its own, and can
+// stand back in favour of another. Rules that can never be for a call are an error when the Set is made.
+//
+//	set, err := ratelimit.NewSet(
+//		ratelimit.Rule{Name: "application", Limiter: perApp, Key: func(ratelimit.Call) string { return "" }, Scope: retry.Partner},
+//		ratelimit.Rule{Name: "account", Limiter: perAccount},
+//		ratelimit.Rule{Name: "messages", Limiter: messages, Ops: []string{"POST /messages"}},
+//	)
+//	hc.Transport = set.Wrap(hc.Transport)
+//
+// A call waits in one line at a time, where it is held back longest. A limiter's room is kept for nobody who waits elsewhere, but for a moment: when
+// two limits open in turns, whoever needs both would never go. Which key a 429 parks, the headers, the verdict's Scope and Rule.Scope tell.
+//
 // # Restarts
 //
 // What was spent before a restart still counts at the partner. With [Options.State] it is restored. [Limiter.Close] saves all of it. A process
@@ -75,5 +91,5 @@
 // # Backends
 //
 // Counting is behind the interface [Quota]; without one a limiter counts in memory, which is right for one process. The suite
-// ratelimittest.Quota is what a backend must pass.
+// ratelimittest.Quota is what a backend must pass. One that is also a [Joiner] takes from several quotas of a Set in one step.
 package ratelimit

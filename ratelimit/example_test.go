@@ -106,3 +106,69 @@ func ExampleWithCall() {
 	// account-1 sync 3
 	// account-1 report 0
 }
+
+// A partner that limits the application as a whole, each account, and one endpoint more than the others.
+func ExampleSet() {
+	limiter := func(name string, tiers ...ratelimit.Tier) *ratelimit.Limiter {
+		l, err := ratelimit.New(tiers, ratelimit.Options{Name: name})
+		if err != nil {
+			panic(err)
+		}
+		return l
+	}
+	set, err := ratelimit.NewSet(
+		ratelimit.Rule{
+			Name: "application", Limiter: limiter("acme/application", ratelimit.Tier{Requests: 200, Per: 10 * time.Second}),
+			Key: func(ratelimit.Call) string { return "" }, Scope: retry.Partner,
+		},
+		ratelimit.Rule{Name: "account", Limiter: limiter("acme/account", ratelimit.Tier{Requests: 2000, Per: time.Hour})},
+		ratelimit.Rule{Name: "messages", Limiter: limiter("acme/messages", ratelimit.Tier{Requests: 50, Per: time.Minute}), Ops: []string{"POST /messages"}},
+	)
+	if err != nil {
+		panic(err)
+	}
+	_ = set.Wrap(http.DefaultTransport) // charges requests by method and path; without HTTP a call says what it is:
+	ctx := context.Background()
+	c := ratelimit.Call{Key: "account-1", Op: "POST /messages", Cost: 3}
+	p, err := set.Acquire(ctx, c) // all admit it, or none spends anything
+	if err != nil {
+		panic(err)
+	}
+	p.Answered(time.Now(), http.StatusOK, nil)
+	p.Release()
+	usage, err := set.Usage(ctx, c)
+	if err != nil {
+		panic(err)
+	}
+	for _, u := range usage {
+		fmt.Printf("%s %q: %d of %d\n", u.Rule, u.Key, u.Tiers[0].Used, u.Tiers[0].Limit)
+	}
+	fmt.Println("GET /listings:", set.Rules("GET /listings"))
+	// Output:
+	// application "": 3 of 200
+	// account "account-1": 3 of 2000
+	// messages "account-1": 3 of 50
+	// GET /listings: [application account]
+}
+
+// What can never be charged is an error, and not silently without a limit.
+func ExampleNewSet() {
+	tiers := ratelimit.Tiers{{Requests: 50, Per: time.Minute}}
+	messages, err := ratelimit.New(tiers, ratelimit.Options{})
+	if err != nil {
+		panic(err)
+	}
+	rest, err := ratelimit.New(tiers, ratelimit.Options{})
+	if err != nil {
+		panic(err)
+	}
+	_, err = ratelimit.NewSet(
+		ratelimit.Rule{Name: "messages", Limiter: messages, Ops: []string{"messages.*"}, Cost: 51},
+		ratelimit.Rule{Name: "default", Limiter: rest, Ops: []string{"messages.list", "threads"}, Unless: []string{"messages", "treads"}},
+	)
+	fmt.Println(err)
+	// Output:
+	// ratelimit: rule 0 (messages): Cost 51 is above the limit of tier 50/1m0s
+	// ratelimit: rule default: Unless names no rule: "treads"
+	// ratelimit: rule default: "messages.list" is never charged here, because of messages
+}

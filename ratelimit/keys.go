@@ -36,6 +36,16 @@ type key struct {
 	retryAt     int64 // after a save that failed
 
 	line
+	// guests wait in another key's line for room here too; with when each must have been admitted.
+	guests map[*waiter]int64
+	claim  claim
+}
+
+// claim is room that is left to a caller which waits in another key's line, and is about to have its turn there. The zero
+// claim is none.
+type claim struct {
+	w    *waiter
+	cost int64
 }
 
 // drain takes the permit that was released off the counts; k is locked.
@@ -133,15 +143,17 @@ func (l *Limiter) reclaim(now int64, most int) {
 	}
 }
 
-// push puts w in line, and remove takes it out; admitted says that it had its turn.
-func (k *key) push(w *waiter, c Call) {
-	k.line.push(w, c.Priority, c.Tenant, c.Weight)
-	k.waiting.Add(1)
+// remove takes w out of line; admitted says that it had its turn.
+func (k *key) remove(w *waiter, admitted bool) {
+	if k.line.remove(w, admitted) {
+		k.signal()
+	}
 }
 
-func (k *key) remove(w *waiter, admitted bool) {
-	k.waiting.Add(-1)
-	if k.line.remove(w, admitted) {
+// unclaim gives up what w claims.
+func (k *key) unclaim(w *waiter) {
+	if k.claim.w == w {
+		k.claim = claim{}
 		k.signal()
 	}
 }
@@ -160,6 +172,11 @@ func (k *key) evict(until int64) {
 			k.expel(w, errParked, until)
 		}
 	})
+	for w, limit := range k.guests {
+		if limit < until {
+			w.poke() // sees for itself
+		}
+	}
 }
 
 // expel takes w out of line, and has it refused.

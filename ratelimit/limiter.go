@@ -16,6 +16,7 @@ import (
 // use. Make it with [New].
 type Limiter struct {
 	o     Options
+	id    uint64 // keys of several limiters are locked in the order of their ids
 	plan  *plan
 	quota Quota // nil: counted in this process
 	run   uint64
@@ -27,6 +28,8 @@ type Limiter struct {
 	keys    map[string]*key
 	scanned int64 // when all keys were last looked at for idle ones
 }
+
+var limiters atomic.Uint64
 
 // Options configures a [Limiter]; the zero Options count in memory, start as if nothing was spent, and wait as
 // long as the caller's context allows.
@@ -120,7 +123,7 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 100_000
 	}
-	l := &Limiter{o: o, plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: make(map[string]*key), scanned: math.MinInt64}
+	l := &Limiter{o: o, id: limiters.Add(1), plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: make(map[string]*key), scanned: math.MinInt64}
 	if o.State != nil {
 		l.run, l.lease = newRun(), l.plan.lease()
 	}
@@ -160,6 +163,9 @@ type Call struct {
 	Tenant string
 	// Weight is the tenant's share in proportion to others'; 0 means 1, the most is 1,000,000. The one given last holds.
 	Weight int
+	// Op names what is called, for the rules of a [Set]: an operation ("messages.send"), or method and path ("POST /messages/7"),
+	// which is what [Set.Wrap] takes from the request when Op is empty.
+	Op string
 }
 
 const maxWeight = 1_000_000

@@ -46,8 +46,11 @@ type flow struct {
 type waiter struct {
 	next, prev   *waiter // in its class, by coming
 	after, ahead *waiter // in its flow
-	class        *class
+	class        *class  // nil: not in line
 	flow         *flow
+	born         uint64 // orders all that wait, by coming
+	priority     Priority
+	moved        bool // has been in another line
 	cost         int64
 	limit        int64           // when it must have been admitted; math.MaxInt64 for no limit
 	wake         chan struct{}   // holds one
@@ -55,6 +58,17 @@ type waiter struct {
 	early        <-chan struct{} // of the Quota's last refusal; nil: none
 	out          error           // set when it was taken out of line: refused
 	at           int64           // of such a refusal
+}
+
+// place is a turn that a caller had in line when it was turned down elsewhere; the zero place is none.
+type place struct {
+	class *class
+	start float64
+}
+
+// senior reports that w goes before other where the two want the same of several lines.
+func (w *waiter) senior(other *waiter) bool {
+	return w.priority > other.priority || w.priority == other.priority && w.born < other.born
 }
 
 func (w *waiter) poke() {
@@ -77,11 +91,11 @@ func (q *line) class(p Priority) (*class, int) {
 	return nil, len(q.classes)
 }
 
-// push puts w at the end of its tenant's part of the line.
-func (q *line) push(w *waiter, p Priority, tenant string, weight int) {
-	c, i := q.class(p)
+// push puts w at the end of its tenant's part of the line, or where it belongs if it comes from another line; p is its place there.
+func (q *line) push(w *waiter, p place, tenant string, weight int) {
+	c, i := q.class(w.priority)
 	if c == nil {
-		c = &class{priority: p, flows: make(map[string]*flow)}
+		c = &class{priority: w.priority, flows: make(map[string]*flow)}
 		q.classes = append(q.classes, nil)
 		copy(q.classes[i+1:], q.classes[i:])
 		q.classes[i] = c
@@ -97,29 +111,46 @@ func (q *line) push(w *waiter, p Priority, tenant string, weight int) {
 	f.weight = float64(max(1, weight))
 	c.weight += f.weight
 	w.class, w.flow = c, f
-	if w.prev = c.newest; w.prev == nil {
-		c.oldest = w
-	} else {
-		w.prev.next = w
+	before, own := c.newest, f.last
+	if w.moved { // it is among the oldest
+		before, own = nil, nil
+		for o := c.oldest; o != nil && o.born < w.born; o = o.next {
+			before = o
+		}
+		for o := f.first; o != nil && o.born < w.born; o = o.after {
+			own = o
+		}
 	}
-	c.newest = w
-	if w.ahead = f.last; w.ahead == nil {
-		f.first = w
-	} else {
-		w.ahead.after = w
+	if w.prev, w.next = before, c.oldest; before != nil {
+		w.next = before.next
 	}
-	f.last = w
+	*link(w.prev, &c.oldest, func(o *waiter) **waiter { return &o.next }) = w
+	*link(w.next, &c.newest, func(o *waiter) **waiter { return &o.prev }) = w
+	if w.ahead, w.after = own, f.first; own != nil {
+		w.after = own.after
+	}
+	*link(w.ahead, &f.first, func(o *waiter) **waiter { return &o.after }) = w
+	*link(w.after, &f.last, func(o *waiter) **waiter { return &o.ahead }) = w
 	for _, sum := range []*int64{&q.cost, &c.cost, &f.cost} {
 		*sum += w.cost
 	}
 	q.count++
 	if f.at < 0 {
-		f.start = max(f.start, c.clock)
+		f.start = max(f.start, c.since(f, p))
 		c.arrived++
 		f.seq = c.arrived
 		heap.Push(&c.turns, f)
 	}
 	q.head()
+}
+
+// since is the start of the next turn of a tenant for whom nobody else waits: now, or if its caller was here before its turn then, but
+// no more than one turn ago, or time that a tenant waits for something else would give it several at once.
+func (c *class) since(f *flow, p place) float64 {
+	if p.class == c {
+		return max(p.start, c.clock-1/f.weight)
+	}
+	return c.clock
 }
 
 // remove takes w out of line, admitted or not, and reports whether it is somebody else's turn now.
@@ -135,7 +166,7 @@ func (q *line) remove(w *waiter, admitted bool) bool {
 	*link(w.next, &c.newest, func(o *waiter) **waiter { return &o.prev }) = w.prev
 	*link(w.ahead, &f.first, func(o *waiter) **waiter { return &o.after }) = w.after
 	*link(w.after, &f.last, func(o *waiter) **waiter { return &o.ahead }) = w.ahead
-	w.next, w.prev, w.after, w.ahead = nil, nil, nil, nil
+	w.next, w.prev, w.after, w.ahead, w.class, w.flow = nil, nil, nil, nil, nil, nil
 	for _, sum := range []*int64{&q.cost, &c.cost, &f.cost} {
 		*sum -= w.cost
 	}
@@ -167,12 +198,12 @@ func link(neighbour *waiter, end **waiter, of func(*waiter) **waiter) **waiter {
 
 // forget drops a tenant for whom nobody waits, if it makes no difference, and one or two others that were kept.
 func (c *class) forget(f *flow) {
-	if f.start <= c.clock {
+	if c.even(f) {
 		delete(c.flows, f.tenant)
 	}
 	looks := 2
 	for name, other := range c.flows {
-		if other.at < 0 && other.start <= c.clock {
+		if other.at < 0 && c.even(other) {
 			delete(c.flows, name)
 		}
 		if looks--; looks == 0 {
@@ -180,6 +211,9 @@ func (c *class) forget(f *flow) {
 		}
 	}
 }
+
+// even reports that a tenant for whom nobody waits has used up its share, and may be forgotten.
+func (c *class) even(f *flow) bool { return f.start <= c.clock-1/f.weight }
 
 // head settles whose turn it is.
 func (q *line) head() {
@@ -209,6 +243,30 @@ func (q *line) position(p Priority, tenant string, weight int, cost int64) int64
 		f = &flow{weight: float64(max(1, weight)), at: -1}
 	}
 	return sum + c.upto(f, cost, c.cost, f.cost)
+}
+
+// passed is about the cost of those who would have their turn before w, which waits elsewhere and may have been here before.
+func (q *line) passed(w *waiter, cost int64, at place, tenant string, weight int) int64 {
+	sum := q.urgent(w.priority)
+	c, _ := q.class(w.priority)
+	if c == nil {
+		return sum
+	}
+	f := c.flows[tenant]
+	if f == nil {
+		f = &flow{weight: float64(max(1, weight)), at: -1}
+	}
+	own := f.cost
+	switch next := c.turns[0]; {
+	case f.at >= 0 && w.born < f.first.born:
+		if f == next {
+			return sum
+		}
+		own = 0
+	case f.at < 0 && max(f.start, c.since(f, at)) < next.start:
+		return sum
+	}
+	return sum + c.upto(f, cost, c.cost, own)
 }
 
 // urgent is the cost of those with a higher priority.

@@ -15,35 +15,64 @@ type Permit struct {
 	l         *Limiter
 	k         *key
 	slot, gen uint32
-	cost      int64 // of a Quota's grant
-	at        int64 // when it was admitted
+	cost      int64  // of a Quota's grant
+	at        int64  // when it was admitted
+	all       *party // of several limiters; the fields above are zero then
 }
 
 // Answered says that the answer's header was read at now: the partner has counted the request by then. status and
-// h are what it said; h may be nil. What the [Dialect] reads from h is learnt; a 429 with a Retry-After parks the key.
+// h are what it said; h may be nil. What the [Dialect] reads from h is learnt; a 429 with a Retry-After parks the key, and of several that a
+// [Set] charged the one it is about.
 func (p Permit) Answered(now time.Time, status int, h http.Header) {
-	if p.k == nil {
-		return
-	}
-	p.arrived(now, 0, h)
+	spent := p.answered(now, h)
 	if status == http.StatusTooManyRequests && h != nil {
 		if at, ok := retry.ParseRetryAfter(h, now); ok {
-			p.l.report(p.k.name, p.l.Park(context.Background(), p.k.name, at))
+			p.throttled(spent, retry.Request, at, now)
 		}
+	}
+}
+
+// answered is Answered without parking. It reports of which limiters the partner says that nothing is left, by index.
+func (p Permit) answered(now time.Time, h http.Header) (spent uint64) {
+	switch {
+	case p.k != nil:
+		if p.arrived(now, 0, h) {
+			return 1
+		}
+	case p.all != nil:
+		for i := range p.all.parts {
+			spent |= p.all.parts[i].permit.answered(now, h) << i
+		}
+	}
+	return spent
+}
+
+// throttled says that the partner refused the call for coming too early; the zero at if it did not say for how long.
+func (p Permit) throttled(spent uint64, scope retry.Scope, at, now time.Time) {
+	switch {
+	case p.all != nil:
+		p.all.throttled(spent, scope, at, now)
+	case p.k != nil && scope != retry.Endpoint: // others of the key would be admitted
+		p.l.parkFor(p.k.name, at, now)
 	}
 }
 
 // Lost says that the request was sent but no answer came by now. It is charged as if it arrived LostGrace later.
 func (p Permit) Lost(now time.Time) {
-	if p.k != nil {
+	switch {
+	case p.k != nil:
 		p.arrived(now, p.l.o.LostGrace, nil)
+	case p.all != nil:
+		for i := range p.all.parts {
+			p.all.parts[i].permit.Lost(now)
+		}
 	}
 }
 
 var observations = sync.Pool{New: func() any { return new([8]Observation) }}
 
-// arrived settles the first phase. An answer, and nothing that was lost, comes with a header.
-func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) {
+// arrived settles the first phase. An answer, and nothing that was lost, comes with a header. It reports whether that says that nothing is left.
+func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent bool) {
 	l, k := p.l, p.k
 	now := l.plan.ns(t)
 	if now < p.at {
@@ -55,6 +84,9 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) {
 		buf := observations.Get().(*[8]Observation)
 		defer observations.Put(buf)
 		obs = l.plan.windows(l.o.Dialect(h, t, buf[:0]))
+		for _, o := range obs {
+			spent = spent || o.Remaining == 0
+		}
 	}
 	if l.quota != nil {
 		ctx := context.Background()
@@ -63,7 +95,7 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) {
 		}
 		l.report(k.name, l.quota.Settle(ctx, k.name, p.grant(), Settlement{Arrived: t.Add(grace), Now: t}))
 		l.ended(k.name)
-		return
+		return spent
 	}
 	k.mu.Lock()
 	k.drain()
@@ -73,6 +105,7 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) {
 	k.arrive(int32(p.slot), p.gen, now+int64(grace), now, grace == 0)
 	k.signalOpen()
 	k.mu.Unlock()
+	return spent
 }
 
 // ended tells those in line for a Quota that a request in flight was settled or released.
@@ -111,6 +144,11 @@ func (k *key) signalOpen() {
 func (p Permit) Release() {
 	k := p.k
 	if k == nil {
+		if p.all != nil {
+			for i := range p.all.parts {
+				p.all.parts[i].permit.Release()
+			}
+		}
 		return
 	}
 	if p.l.quota != nil {

@@ -333,6 +333,9 @@ func (l *Limiter) Close(ctx context.Context) error {
 		k.mu.Lock()
 		k.gone = true
 		k.each(func(w *waiter) { k.expel(w, errGone, 0) })
+		for w := range k.guests {
+			w.poke()
+		}
 		var data []byte
 		if l.o.State != nil && k.loaded {
 			data = k.snapshot(l, 0, true)

@@ -36,6 +36,7 @@ type plan struct {
 	maxCost  int64     // of one call
 	maxTier  string    // which tier says so
 	shortest time.Duration
+	longest  int64 // window, in nanoseconds; 0 without any
 }
 
 // newPlan compiles valid tiers.
@@ -62,6 +63,7 @@ func newPlan(tiers Tiers, epoch time.Time) *plan {
 		}
 		if t.Concurrent == 0 {
 			p.shortest = min(p.shortest, t.Per)
+			p.longest = max(p.longest, s.per)
 		}
 		p.specs[i] = s
 	}
@@ -181,7 +183,7 @@ func (t *tierCounts) charge(s *spec, p *plan, at, cost int64) {
 func (t *tierCounts) when(s *spec, p *plan, now, n, busy, inflight int64, dated []charge) (at int64, open bool) {
 	switch s.method {
 	case byFlight:
-		return now, inflight >= t.limit
+		return now, true
 	case byBucket:
 		return t.refilled(s, p, now, n, busy, dated)
 	}

@@ -14,7 +14,7 @@ import (
 // Wrap returns a RoundTripper that acquires a permit for each request (as [WithCall] says) before it goes
 // through next (nil: http.DefaultTransport), learns from the answer, and releases the permit when the body is read to its end or
 // closed. It parks the key on a RateLimit verdict, until the time that the partner named or else for the shortest
-// window, one second at most. A request that was never sent is refunded.
+// window, one second at most; not on one of Scope Endpoint, for which only a [Set] has a limiter. A request that was never sent is refunded.
 //
 // Silent resends by http.Transport on a broken HTTP/1 connection are prevented, for they would arrive uncounted: next sees the
 // request without GetBody, and a request without a body with an empty one where that is the same on the wire. The error goes to the
@@ -24,12 +24,12 @@ func (l *Limiter) Wrap(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return &transport{l: l, next: next}
+	return &transport{acquire: func(req *http.Request) (Permit, error) { return l.Acquire(req.Context(), CallFrom(req.Context())) }, next: next}
 }
 
 type transport struct {
-	l    *Limiter
-	next http.RoundTripper
+	acquire func(req *http.Request) (Permit, error)
+	next    http.RoundTripper
 	// http2 and http1 say what the partners have answered with.
 	protocols atomic.Pointer[map[string]int]
 }
@@ -43,8 +43,7 @@ type exchange struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
-	permit, err := t.l.Acquire(ctx, CallFrom(ctx))
+	permit, err := t.acquire(req)
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // the refusal is what the caller must know
@@ -70,13 +69,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	now := time.Now()
-	permit.arrived(now, 0, resp.Header)
+	spent := permit.answered(now, resp.Header)
 	if resp.Request == &x.req {
 		resp.Request = req
 	}
 	t.learn(req, resp)
 	if v := retry.Judge(req, resp, nil); v.Class == retry.RateLimit {
-		t.l.parkFor(permit.k.name, v.At, now)
+		permit.throttled(spent, v.Scope, v.At, now)
 	}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		permit.Release()
