@@ -96,8 +96,8 @@ func (q *Quota) awayError() error {
 	return unavailable(fmt.Errorf("%w: %w", ErrAway, q.why), time.Second)
 }
 
-// leave begins an outage. q is locked.
-func (q *Quota) leave(n int, err error) []Event {
+// away begins an outage. The hub is locked.
+func (q *Quota) away(n int, err error) []Event {
 	if !q.since.IsZero() {
 		return nil
 	}
@@ -110,9 +110,10 @@ func (q *Quota) leave(n int, err error) []Event {
 
 // probe asks Redis until it writes again, or the Quota is closed.
 func (q *Quota) probe(n int) {
-	q.mu.Lock()
+	mu := &q.h.mu
+	mu.Lock()
 	since, policy := q.since, q.o.Away
-	q.mu.Unlock()
+	mu.Unlock()
 	for wait := 25 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		left := q.o.AwayFor - time.Since(since)
 		if policy != FailClosed && left > 0 {
@@ -127,14 +128,11 @@ func (q *Quota) probe(n int) {
 		err := q.alive(ctx, n)
 		cancel()
 		var tell []Event
-		q.mu.Lock()
+		mu.Lock()
 		if err == nil {
 			tell = append(tell, Event{Kind: Back, At: time.Now(), Since: since})
 			q.outage = outage{}
-			for _, k := range q.keys {
-				q.start(k)
-			}
-			q.renew(func(string) bool { return true })
+			q.renew(func(*key) bool { return true })
 		} else {
 			if !q.overdue && policy != FailClosed && time.Since(since) >= q.o.AwayFor {
 				q.overdue = true
@@ -144,7 +142,7 @@ func (q *Quota) probe(n int) {
 				q.why = err
 			}
 		}
-		q.mu.Unlock()
+		mu.Unlock()
 		q.tell(tell)
 		if err == nil {
 			return
@@ -154,21 +152,13 @@ func (q *Quota) probe(n int) {
 
 // alive reports whether the shard can be written and counts the same tiers.
 func (q *Quota) alive(ctx context.Context, n int) error {
-	names := q.names(n, "")
-	if err := q.client.Set(ctx, names[0]+":probe", 1, time.Second).Err(); err != nil {
+	if err := q.h.client.Set(ctx, q.epochKey(n)+":probe", 1, time.Second).Err(); err != nil {
 		return err
 	}
-	q.mu.Lock()
-	args := q.args(n, false)
-	q.mu.Unlock()
-	got, err := script.Run(ctx, q.client, names, args...).Int64Slice()
-	if err == nil && len(got) == 1 {
-		return ErrTiers
-	}
-	return err
+	return q.askShard(ctx, n, false)
 }
 
-// local returns the local share, nil if the policy has none or its time is over. q is locked.
+// local returns the local share, nil if the policy has none or its time is over. The hub is locked.
 func (q *Quota) local() *ratelimit.Memory {
 	if q.share == nil || q.since.IsZero() || time.Since(q.since) >= q.o.AwayFor {
 		return nil
@@ -185,10 +175,10 @@ func (q *Quota) local() *ratelimit.Memory {
 
 // alone answers an operation without Redis. away is the error if the policy does not.
 func (q *Quota) alone(ctx context.Context, o *op, key string, now time.Time, away error) (ratelimit.Grant, error) {
-	q.mu.Lock()
+	q.h.mu.Lock()
 	memory := q.local()
 	open := q.o.Away.open && time.Since(q.since) < q.o.AwayFor && !q.since.IsZero()
-	q.mu.Unlock()
+	q.h.mu.Unlock()
 	g := ratelimit.Grant{OK: true, Cost: o.cost}
 	switch {
 	case memory != nil:
@@ -207,10 +197,12 @@ func (q *Quota) alone(ctx context.Context, o *op, key string, now time.Time, awa
 	if o.kind == opAsk {
 		return g, nil
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.last++ // not the id of the operation that failed: that is taken back
-	q.flights[q.last] = &flight{key: key, cost: o.cost, since: time.Now(), memory: memory, grant: g}
+	q.h.mu.Lock()
+	defer q.h.mu.Unlock()
+	k := q.key(key)
+	f := q.begin(k, o.cost)
+	f.memory, f.grant, k.tell = memory, g, true
+	k.enqueue(true)
 	return ratelimit.Grant{OK: true, Slot: uint32(q.last), Gen: uint32(q.last >> 32), Cost: o.cost}, nil
 }
 

@@ -10,22 +10,31 @@
 //
 // # How it counts
 //
-// All operations on a key that have gathered while the last answer was on its way go to Redis together, in one call of one script: takes,
-// settlements, renewals, in their order. So a call costs one round trip, and less the more are made at once for the key.
-// The script admits in all tiers or in none, and goes by Redis' clock alone: processes tell it how long ago something was, never when, so
-// that their clocks do not matter.
+// All operations that have gathered while the last answer was on its way go to Redis together, in one call of one script: those of all keys, and
+// of all quotas made with the same client. (In a Cluster: those of one hash slot.) So a call costs one round trip, and less the more are made at
+// once. The script admits in all tiers or in none, and goes by Redis' clock alone: processes tell it how long ago something was, never
+// when, so that their clocks do not matter.
 //
 // A window is a ring of 64 sub-windows, each charged until its end has left the window: never too much is admitted, and at most 1/64 too
-// little. Fixed windows and buckets are counted exactly. A request in flight holds room in every tier until it is settled, and a lease on
-// it that its process renews. When a process dies, its leases end after [Options.Lease]: what it had in flight is charged as if
-// it arrived then, and the slots in flight are free.
+// little. Fixed windows and buckets are counted exactly. A request in flight holds room in every tier until it is settled.
+// With all that a process says of a key it says what it has in flight there, and holds that for a lease, which it renews. When a
+// process dies, its leases end after [Options.Lease]: what it had in flight is charged as if it arrived then, and the slots
+// in flight are free.
 //
-// Everything in Redis expires: the state of a key after two of its
-// longest windows, what is known of the whole after 90 days without a call. Keys are spread over 16 hash slots of a Cluster.
+// Everything in Redis expires: the state of a key after two to three of its
+// longest windows, what is known of the whole after 90 days without a call. Keys are spread over 16 hash slots of a Cluster, or are all in
+// one where [Options.Tag] says so. Use a redis.ClusterClient for a Cluster: any other client is taken to reach all keys. While a slot is
+// being moved to another node, calls of keys that are new to it may have to wait for the end of the move; if that takes longer
+// than the Timeout, Redis is away for them.
 //
-// Processes are served as they ask; there is no order between them. Only the first in line of each process asks. When room comes with
-// time, it is told when; when a request in flight has to end first, it asks again after a quarter of the time that requests usually take
-// (5 to 250 ms), since Redis cannot wake a limiter. Parking is in force for all processes with the call that says so.
+// # Waiting
+//
+// Only the first in line of each process asks. When room comes with time, it is told when. When a request in flight has to end first, which
+// nobody can date, and when the wait ends before its time, because a request was refunded, or a park lifted, Redis tells the processes
+// that wait: as many as there is room for, those first that have waited longest. Each process has one connection for that, by
+// SUBSCRIBE, from the first refusal on. A message that is lost costs a second at most where the end could not be dated: then who waits asks again. A user of Redis
+// that may not publish or subscribe (channels Prefix + "wake:*") has its processes ask as often as before that connection stands: after a
+// quarter of the time that requests usually take, 5 to 250 ms. Parking is in force for all processes with the call that says so.
 //
 // # The first start
 //

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,10 +21,13 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-//go:embed quota.lua
-var source string
+//go:embed count.lua
+var countSource string
 
-var script = redis.NewScript(source)
+//go:embed batch.lua
+var batchSource string
+
+var script = redis.NewScript(countSource + batchSource)
 
 // Options configures a [Quota].
 type Options struct {
@@ -30,6 +35,10 @@ type Options struct {
 	Name string
 	// Prefix begins the name of every key in Redis; "" means "ik:ratelimit:".
 	Prefix string
+	// Tag, if set, puts all keys of all quotas with this Prefix and Tag in one hash slot of a Cluster, so that calls can be charged to
+	// several of them at once. "" spreads the keys of each quota over 16 slots. All processes use the same. Without a Cluster it
+	// makes no difference.
+	Tag string
 	// Timeout bounds each call to Redis; 0 means 250 ms.
 	Timeout time.Duration
 	// Lease is how long a request in flight is held for a process that is not heard of; 0 means 15 s. It is renewed every third
@@ -57,17 +66,19 @@ var (
 // Quota is a [ratelimit.Quota] in Redis. It is safe for concurrent use. Make it with [New], end it with Close.
 type Quota struct {
 	o      Options
-	client redis.UniversalClient
+	h      *hub
+	order  int64 // of quotas within a batch
+	base   string
 	tiers  ratelimit.Tiers
 	share  ratelimit.Tiers // of LocalShare
-	header []any           // ARGV 6 and on: the tiers
+	header []int64         // the tiers, for the script
 	print  string          // fingerprint of the tiers
 	nonce  string          // of this process
 	flying bool            // a tier limits the requests in flight
 	most   int64           // that one call may cost
 	window time.Duration   // the longest
 
-	ctx    context.Context // of calls to Redis; ends when Close gives up
+	ctx    context.Context // of the probe; ends when Close gives up
 	cancel context.CancelFunc
 	stop   chan struct{} // closed by Close
 	wg     sync.WaitGroup
@@ -76,13 +87,17 @@ type Quota struct {
 	pending []Event    // not yet told
 	telling bool       // a goroutine is telling them
 
-	mu      sync.Mutex // guards the fields below; not held during I/O
-	closed  bool
-	keys    map[string]*key
-	flights map[uint64]*flight
-	last    uint64 // id of the newest flight
-	shards  [shards]shard
-	hold    time.Duration // how long requests are in flight, smoothed
+	// Guarded by the hub's mu:
+	closed    bool
+	quiet     chan struct{} // of Close: closed when there is nothing more to tell
+	dead      bool          // Redis is told no more
+	keys      map[string]*key
+	flights   map[uint64]*flight
+	last      uint64 // id of the newest flight
+	shards    []shard
+	hold      time.Duration // how long requests are in flight, smoothed
+	asked     bool          // to be told of room that was given back
+	listening bool          // it is told
 	outage
 }
 
@@ -93,17 +108,6 @@ const shards = 16
 type shard struct {
 	seen  int64 // time of the last write, by its clock
 	epoch int64 // when data were lost last, by its clock
-}
-
-// flight is a request that was admitted and is not yet released.
-type flight struct {
-	key     string
-	cost    int64
-	since   time.Time
-	arrived bool
-	// Of a request that was admitted by a local share:
-	memory *ratelimit.Memory
-	grant  ratelimit.Grant
 }
 
 const maxDuration = 10 * 365 * 24 * time.Hour
@@ -132,7 +136,7 @@ func New(client redis.UniversalClient, tiers ratelimit.Tiers, o Options) (*Quota
 	fill(&o.Lease, 15*time.Second, "Lease", 2*o.Timeout)
 	fill(&o.AwayFor, time.Minute, "AwayFor", time.Millisecond)
 	bad(o.Name != "", "Name is empty")
-	bad(!strings.ContainsAny(o.Prefix+o.Name, "{}"), "Prefix and Name have no braces: they are for the hash tag")
+	bad(!strings.ContainsAny(o.Prefix+o.Name+o.Tag, "{}"), "Prefix, Name and Tag have no braces: they are for the hash tag")
 	bad(o.Away.share >= 0 && o.Away.share != 1, "LocalShare(%d): want the number of processes, 2 or more", o.Away.share)
 	switch c := client.(type) {
 	case nil:
@@ -147,9 +151,13 @@ func New(client redis.UniversalClient, tiers ratelimit.Tiers, o Options) (*Quota
 		errs = append(errs, err)
 	}
 	q := &Quota{
-		o: o, client: client, tiers: slices.Clone(tiers), most: 1 << 52, stop: make(chan struct{}),
+		o: o, tiers: slices.Clone(tiers), most: 1 << 52, order: orders.Add(1), stop: make(chan struct{}), shards: make([]shard, shards),
 		keys: make(map[string]*key), flights: make(map[uint64]*flight), hold: 20 * time.Millisecond,
 	}
+	if o.Tag != "" {
+		q.shards = q.shards[:1]
+	}
+	q.base = o.Prefix + "{" + o.Tag + "}" + o.Name
 	if err == nil {
 		for _, t := range tiers {
 			bad(t.Concurrent != 0 || t.Per >= 64*time.Microsecond, "tier %s: windows below 64 µs are not counted", t)
@@ -167,6 +175,7 @@ func New(client redis.UniversalClient, tiers ratelimit.Tiers, o Options) (*Quota
 	rand.Read(nonce[:]) // never fails
 	q.nonce = hex.EncodeToString(nonce[:])
 	q.ctx, q.cancel = context.WithCancel(context.Background())
+	join(client, q)
 	q.wg.Go(q.renewals)
 	return q, nil
 }
@@ -182,9 +191,8 @@ const (
 // compile puts the tiers into the script's terms.
 func (q *Quota) compile() {
 	var print strings.Builder
-	q.header = append(q.header, len(q.tiers))
 	for _, t := range q.tiers {
-		kind, limit, ceiling := kindWindow, t.Requests, t.Requests
+		kind, limit, ceiling := int64(kindWindow), t.Requests, t.Requests
 		switch {
 		case t.Concurrent != 0:
 			kind, limit, ceiling, q.flying = kindFlight, t.Concurrent, q.most, true
@@ -211,46 +219,52 @@ func (q *Quota) compile() {
 // the first deployment, by hand or by a migration; said at each start, it would undo what protects against lost data. Where
 // something is counted already, or lost data are being sat out, it changes nothing.
 func (q *Quota) Begin(ctx context.Context) error {
-	for n := range shards {
-		if err := q.begin(ctx, n); err != nil {
+	for n := range q.shards {
+		ctx, cancel := context.WithTimeout(ctx, q.o.Timeout)
+		err := q.askShard(ctx, n, true)
+		cancel()
+		if err != nil {
 			return fmt.Errorf("redisstore: begin: %w", err)
 		}
 	}
 	return nil
 }
 
-func (q *Quota) begin(ctx context.Context, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, q.o.Timeout)
-	defer cancel()
-	q.mu.Lock()
-	args := q.args(n, true)
-	q.mu.Unlock()
-	got, err := script.Run(ctx, q.client, q.names(n, ""), args...).Int64Slice()
-	if err == nil && got[0] < 0 {
-		return ErrTiers
+var orders atomic.Int64
+
+// tag is the hash tag of a shard.
+func (q *Quota) tag(n int) string {
+	if q.o.Tag != "" {
+		return q.o.Tag
 	}
-	return err
+	return q.o.Name + ":" + strconv.Itoa(n)
 }
 
-// args are the arguments before the operations. q is locked.
-func (q *Quota) args(n int, fresh bool) []any {
-	seen, first := q.shards[n].seen, 0
-	if fresh && seen == 0 {
-		first = 1
+// The names in Redis: all of a shard in one hash slot.
+func (q *Quota) epochKey(n int) string {
+	return q.o.Prefix + "{" + q.tag(n) + "}" + q.suffix() + ":epoch"
+}
+func (q *Quota) redisKey(n int, key string) string {
+	return q.o.Prefix + "{" + q.tag(n) + q.infix() + key
+}
+
+// infix is what comes between the hash tag and the key.
+func (q *Quota) infix() string { return "}" + q.suffix() + ":key:" }
+
+func (q *Quota) suffix() string {
+	if q.o.Tag != "" {
+		return q.o.Name
 	}
-	return append([]any{q.print, seen, q.o.Lease.Microseconds(), first}, q.header...)
+	return ""
 }
 
-// names are the keys in Redis, all in one hash slot.
-func (q *Quota) names(n int, key string) []string {
-	base := fmt.Sprintf("%s{%s:%d}", q.o.Prefix, q.o.Name, n)
-	return []string{base + ":epoch", base + ":state:" + key, base + ":flights:" + key}
-}
+// channel is where a process is told of room.
+func (q *Quota) channel(nonce string) string { return q.o.Prefix + "wake:" + nonce }
 
-func shardOf(key string) int {
+func (q *Quota) shardOf(key string) int {
 	h := fnv.New32a()
 	h.Write([]byte(key))
-	return int(h.Sum32() % shards)
+	return int(h.Sum32() % uint32(len(q.shards)))
 }
 
 // Tiers implements [ratelimit.Quota].
@@ -289,34 +303,32 @@ func (q *Quota) grant(ctx context.Context, o *op, key string, now time.Time) (ra
 			g.Tier = q.tiers[tier-1].String()
 		}
 		g.At = time.Now().Add(time.Duration(wait) * time.Microsecond)
-		if code == 3 { // perhaps a request of another process: nobody will tell
+		if code == 3 { // perhaps a request of another process
 			g.At = time.Now().Add(q.poll())
 		}
+		g.Early = o.early
 	}
 	return g, nil
 }
 
-// Settle implements [ratelimit.Quota]. It returns at once: Redis is told in the order of the calls, with the next operations on the
-// key. What cannot be told now is told when Redis is back.
+// Settle implements [ratelimit.Quota]. It returns at once: Redis is told in the order of the calls, with the next operations. What cannot
+// be told now is told when Redis is back.
 func (q *Quota) Settle(ctx context.Context, key string, g ratelimit.Grant, s ratelimit.Settlement) error {
 	id := uint64(g.Gen)<<32 | uint64(g.Slot)
-	q.mu.Lock()
+	q.h.mu.Lock()
 	f := q.flights[id]
-	if f == nil || f.key != key {
-		q.mu.Unlock()
+	if f == nil || f.key.name != key {
+		q.h.mu.Unlock()
 		return nil
 	}
-	if arrives := !s.Arrived.IsZero() && !f.arrived; arrives {
-		f.arrived = true
-		q.push(key, &op{kind: opArrive, id: id, cost: f.cost, at: s.Arrived, ended: s.Release})
-	} else if s.Release && (!f.arrived || q.flying) {
-		q.push(key, &op{kind: opEnd, id: id, cost: f.cost})
+	if !s.Arrived.IsZero() && !f.arrived {
+		q.arrive(f, s.Arrived)
 	}
 	if s.Release {
-		delete(q.flights, id)
+		q.end(id)
 		q.hold += (min(time.Since(f.since), time.Minute) - q.hold) / 8
 	}
-	q.mu.Unlock()
+	q.h.mu.Unlock()
 	if f.memory != nil {
 		return f.memory.Settle(ctx, key, f.grant, s)
 	}
@@ -325,13 +337,13 @@ func (q *Quota) Settle(ctx context.Context, key string, g ratelimit.Grant, s rat
 
 // Observe implements [ratelimit.Quota]. It returns at once, as Settle does; while Redis is away nothing is learnt.
 func (q *Quota) Observe(_ context.Context, key string, sentAt, now time.Time, obs []ratelimit.Observation) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.since.IsZero() {
+	q.h.mu.Lock()
+	defer q.h.mu.Unlock()
+	if q.since.IsZero() && !q.closed {
 		for i, t := range q.tiers {
 			for _, o := range obs {
 				if t.Concurrent == 0 && o.Per == t.Per {
-					q.push(key, &op{kind: opObserve, at: sentAt, seen: o, tier: i + 1, until: o.Reset})
+					q.key(key).push(&op{kind: opObserve, sent: sentAt, seen: o, tier: i + 1, until: o.Reset})
 				}
 			}
 		}
@@ -344,9 +356,9 @@ func (q *Quota) Observe(_ context.Context, key string, sentAt, now time.Time, ob
 func (q *Quota) Park(ctx context.Context, key string, until time.Time) error {
 	err := q.do(ctx, key, &op{kind: opPark, until: until})
 	if errors.Is(err, ErrAway) {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.push(key, &op{kind: opPark, until: until})
+		q.h.mu.Lock()
+		defer q.h.mu.Unlock()
+		q.key(key).push(&op{kind: opPark, until: until})
 		if m := q.local(); m != nil {
 			err = errors.Join(err, m.Park(ctx, key, until))
 		}
