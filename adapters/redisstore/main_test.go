@@ -15,10 +15,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	logging.Disable() // of servers that are stopped on purpose
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child())
 	}
-	logging.Disable() // of servers that are stopped on purpose
 	goleak.VerifyTestMain(m)
 }
 

@@ -54,15 +54,15 @@ func limiter(t testing.TB, q ratelimit.Quota) *ratelimit.Limiter {
 	return lim
 }
 
-// waiting acquires in the background, and tells when that was done.
+// waiting acquires and releases in the background, and tells when that was done.
 func waiting(t testing.TB, lim *ratelimit.Limiter) <-chan error {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		p, err := lim.Acquire(ctx, ratelimit.Call{Key: "k"})
-		done <- err
 		p.Release()
+		done <- err
 	})
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return done
