@@ -42,6 +42,8 @@
 //	size          A body without end is given up.
 //	leaks         Whatever happens, response bodies are closed and no goroutine is left.
 //	secrets       No credential, token, or text of an error's body is in any log line or error.
+//	queue         A queue is read page by page and forgets what was acknowledged, and only that; no destructive read is repeated; Parse is pure
+//	              and takes no message for what it is not.
 //	quota         The partner's own count of its limits is never exceeded, by many goroutines over more than a window.
 //
 // Leaks, secrets and the partner's count are looked at after every other check as well.

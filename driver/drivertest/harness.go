@@ -24,6 +24,8 @@ type Harness struct {
 	// Resources, Transactions and Media are how many items the partner's lists hold; Media is that of the resource MediaOf.
 	// 0: not compared.
 	Resources, Transactions, Media int
+	// Messages is how many messages wait in the partner's queue; 0: not compared.
+	Messages int
 	// MediaOf is the id of a resource that has media; "": the first one listed.
 	MediaOf string
 	// Canaries are further texts that must be in no log line and no error: names and addresses of the simulated guests, say. All
@@ -52,6 +54,8 @@ type Partner struct {
 	// Change has the partner add, change and delete some of what it lists, more of it each time. Nil: what a list does under
 	// change is not checked.
 	Change func()
+	// Waiting is how many messages the partner's queue would still deliver. Required for a driver.QueueSource.
+	Waiting func() int
 }
 
 func (h Harness) validate() error {
@@ -62,7 +66,7 @@ func (h Harness) validate() error {
 	if h.Partner == nil {
 		errs = append(errs, errors.New("Harness.Partner is nil"))
 	}
-	if h.Resources < 0 || h.Transactions < 0 || h.Media < 0 {
+	if h.Resources < 0 || h.Transactions < 0 || h.Media < 0 || h.Messages < 0 {
 		errs = append(errs, errors.New("Harness has a negative count"))
 	}
 	if slices.Contains(h.Canaries, "") {
@@ -102,6 +106,7 @@ func checks() []check {
 		{name: "size", list: checkSize},
 		{name: "leaks", list: checkLeaks},
 		{name: "secrets", list: checkSecrets},
+		{name: "queue", once: checkQueue},
 		{name: "quota", once: checkQuota},
 	}
 }

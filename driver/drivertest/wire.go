@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -43,6 +45,8 @@ type wire struct {
 	before func(n int, req *http.Request) *http.Response
 	// after, if set, may change the answer to it.
 	after func(n int, resp *http.Response)
+	// lost is the call whose answer is lost.
+	lost int
 }
 
 func newWire(g *rig, next http.RoundTripper) *wire {
@@ -76,7 +80,15 @@ func (w *wire) canaries() map[string]string {
 func (w *wire) hook(before func(int, *http.Request) *http.Response, after func(int, *http.Response)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.api, w.before, w.after = 0, before, after
+	w.api, w.before, w.after, w.lost = 0, before, after, 0
+}
+
+// lose has the answer to the n-th call from now on be lost.
+func (w *wire) lose(n int) {
+	w.hook(nil, nil)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lost = n
 }
 
 // seen returns the calls to the API so far.
@@ -155,7 +167,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		w.api++
 		n = w.api
 	}
-	before, after := w.before, w.after
+	before, after, lost := w.before, w.after, n > 0 && n == w.lost
 	w.mu.Unlock()
 
 	switch {
@@ -177,6 +189,11 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		w.done(i, 0)
 		return nil, err
+	}
+	if lost {
+		resp.Body.Close()
+		w.done(i, 0)
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 	}
 	w.done(i, resp.StatusCode)
 	if n > 0 && after != nil {
