@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/pagination"
@@ -75,17 +74,14 @@ func Confirm(d Driver) func(ctx context.Context, n webhook.Notice) (any, error) 
 			}
 		case n.Record == "":
 			return nil, nil
-		case hasResources && of(n.Kind, KindResource):
+		case hasResources && n.Of(string(KindResource)):
 			return confirm(ctx, d, n, resources.ResourcesByID, func(r *Resource) *Record { return &r.Record })
-		case hasTransactions && of(n.Kind, KindTransaction):
+		case hasTransactions && n.Of(string(KindTransaction)):
 			return confirm(ctx, d, n, transactions.TransactionsByID, func(t *Transaction) *Record { return &t.Record })
 		}
 		return nil, nil
 	}
 }
-
-// of reports whether a kind is one of the family.
-func of(kind string, family Kind) bool { return strings.HasPrefix(kind, string(family)+".") }
 
 // confirm reads the record that n is about.
 func confirm[T any](ctx context.Context, d Driver, n webhook.Notice, get func(context.Context, []string) pagination.Pages[T],

@@ -34,6 +34,9 @@ type Notice struct {
 	Confirmed any
 }
 
+// Of reports whether the kind is one of a family: "resource" for resource.changed.
+func (n Notice) Of(family string) bool { return strings.HasPrefix(n.Kind, family+".") }
+
 // Format prints the event's key and the kind, whatever the verb.
 func (n Notice) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "webhook.Notice("+n.Event.Key+" "+n.Kind+")")
@@ -56,6 +59,9 @@ type Router struct {
 	// Translate says what an event tells; a driver's. Nil: one notice of the event's own kind, about no record. An
 	// error is one of the event: it will not get better by being tried again.
 	Translate func(e Event) ([]Notice, error)
+	// OnNotice is told of each notice before anything else is done with it, also of those that come too late. Its error
+	// is the notice's. Nil: nobody is.
+	OnNotice func(ctx context.Context, n Notice) error
 	// Routes are by kind: "resource.changed" first, then "resource.*".
 	Routes map[string]Route
 	// Default gets what has no route. Required: what nobody expected is told to somebody.
@@ -93,6 +99,11 @@ func (r *Router) Handle(ctx context.Context, e Event) error {
 }
 
 func (r *Router) one(ctx context.Context, n Notice) error {
+	if r.OnNotice != nil {
+		if err := r.OnNotice(ctx, n); err != nil {
+			return err
+		}
+	}
 	do := func(ctx context.Context) error {
 		if n.Event.Trust == Hint || n.Thin {
 			if r.Confirm == nil {

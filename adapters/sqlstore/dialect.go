@@ -92,6 +92,8 @@ const (
 	qQueue
 	qLoadToken
 	qLoadLimit
+	qDelivery
+	qRegistration
 	writes // the queries from here on write
 )
 
@@ -110,6 +112,16 @@ const (
 	qInsertToken
 	qUpdateToken
 	qPutLimit
+	qForget
+	qClaim
+	qDone
+	qRelease
+	qKeepFailure
+	qDropFailure
+	qPutRegistration
+	qDropRegistration
+	qHear
+	qFind
 	queries
 )
 
@@ -157,6 +169,25 @@ var statements = [queries]string{
 	qInsertToken: "INSERT INTO ik_tokens (key, version, record) VALUES (?, 1, ?) ON CONFLICT (key) DO NOTHING",
 	qUpdateToken: "UPDATE ik_tokens SET version = version + 1, record = ? WHERE key = ? AND version = ?",
 	qPutLimit:    "INSERT INTO ik_limits (key, state) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state",
+
+	qDelivery: "SELECT token, until FROM ik_deliveries WHERE key = ?",
+	qForget:   "DELETE FROM ik_deliveries WHERE key IN (SELECT key FROM ik_deliveries WHERE until <= ? ORDER BY until LIMIT 16)",
+	qClaim: "INSERT INTO ik_deliveries (key, token, until) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET token = excluded.token, " +
+		"until = excluded.until WHERE ik_deliveries.until <= ?",
+	qDone: "INSERT INTO ik_deliveries (key, token, until) VALUES (?, '', ?) ON CONFLICT (key) DO UPDATE SET token = '', " +
+		"until = excluded.until WHERE ik_deliveries.token = ? OR ik_deliveries.until <= ?",
+	qRelease: "DELETE FROM ik_deliveries WHERE key = ? AND token = ? AND token <> ''",
+	qKeepFailure: "INSERT INTO ik_failed_webhooks (key, integration, received_at, failed_at, reason, event, attempts) VALUES (?, ?, ?, ?, ?, ?, 1) " +
+		"ON CONFLICT (key) DO UPDATE SET integration = excluded.integration, received_at = excluded.received_at, failed_at = excluded.failed_at, " +
+		"reason = excluded.reason, event = excluded.event, attempts = ik_failed_webhooks.attempts + 1",
+	qDropFailure:  "DELETE FROM ik_failed_webhooks WHERE key = ?",
+	qRegistration: "SELECT version, document FROM ik_registrations WHERE key = ?",
+	qPutRegistration: "INSERT INTO ik_registrations (key, version, document) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET " +
+		replaced("version, document"),
+	qDropRegistration: "UPDATE ik_registrations SET document = NULL WHERE key = ? AND version = ? AND document IS NOT NULL",
+	qHear:             "INSERT INTO ik_heard (integration, kind, id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+	qFind: "INSERT INTO ik_found (integration, kind, id, version, by_webhook, since, at) VALUES (" + marks(7) + ") " +
+		"ON CONFLICT DO NOTHING",
 }
 
 func recordsIn(n int) string {

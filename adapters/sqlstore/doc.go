@@ -1,7 +1,8 @@
 // Package sqlstore keeps the durable state of integrations in an SQLite database: imported records, checkpoints,
-// rejected records, the log of changes and the messages of queues (it is an importer.QueueStore), tokens (an auth.Store), and what limiters spent
-// (a ratelimit.StateStore). Nothing has to be installed: the database is a file, and the driver, modernc.org/sqlite,
-// is Go.
+// rejected records, the log of changes and the messages of queues (it is an importer.QueueStore), tokens (an
+// auth.Store), what limiters spent (a ratelimit.StateStore), and what webhooks need ([Store.Deliveries],
+// [Store.FailedWebhooks], [Store.Registrations], [Store.Ledger]). Nothing has to be installed: the database is a file,
+// and the driver, modernc.org/sqlite, is Go.
 //
 //	keys, err := auth.NewKeys(auth.Key{ID: "2026-11", Secret: secret})
 //	store, err := sqlstore.Open(ctx, "kit.db", sqlstore.Options{Keys: keys})
@@ -33,16 +34,18 @@
 //
 // # Keys
 //
-// Tokens, messages of queues and the raw bytes of rejected records are sealed with Options.Keys, bound to their place. [Open] refuses
-// keys that do not open what the database holds, before it writes anything. Keys are changed without a pause: open
-// with the new key before the old, in every process; then [Store.Reseal]; then open with the new one alone. Documents
-// and raw items are stored in clear: the file is readable by its owner only, and disk encryption is the host's.
+// Tokens, messages of queues, webhooks' secrets, webhooks that failed and the raw bytes of rejected records are sealed
+// with Options.Keys, bound to their place. [Open] refuses keys that do not open what the database holds, before it writes
+// anything. Keys are changed without a pause: open with the new key before the old, in every process; then [Store.Reseal]; then open with
+// the new one alone. Documents and raw items are stored in clear: the file is readable by its owner only, and disk
+// encryption is the host's.
 //
 // # Keeping and forgetting
 //
 // [Store.Prune] removes old events, rejections and deleted records; the freed pages are used again, the file does not
 // shrink (VACUUM does that, while nobody else uses the database). [Store.Erase] removes one record's data for good:
-// from the tables, and, overwritten with zeros, from the file and its log.
+// from the tables, and, overwritten with zeros, from the file and its log. A webhook that failed is not known to be about
+// a record before it is read: it is removed by its key, or by Prune.
 //
 // # Upgrades
 //

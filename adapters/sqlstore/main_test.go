@@ -19,7 +19,7 @@ const childEnv = "SQLSTORE_TEST_CHILD"
 // children are what the test binary does as another process. What they print is read by the test.
 var children = map[string]func(ctx context.Context, args []string) error{
 	"import": childImport, "lock": childLock, "count": childCount, "open": childOpen, "ack": childAck, "queue": childQueue,
-	"rotate": childRotate,
+	"rotate": childRotate, "receive": childReceive,
 }
 
 func TestMain(m *testing.M) {

@@ -227,8 +227,8 @@ func TestOpenAgain(t *testing.T) {
 			t.Errorf("second Close: %v", err)
 		}
 	}
-	if got := strings.Count(log.String(), "schema migrated"); got != 2 {
-		t.Errorf("got %d migrations, want 2:\n%s", got, log.String())
+	if got := strings.Count(log.String(), "schema migrated"); got != 3 {
+		t.Errorf("got %d migrations, want 3:\n%s", got, log.String())
 	}
 }
 

@@ -41,6 +41,12 @@ func TestPlans(t *testing.T) {
 		"old messages":  {prunes[3], "(received<?)"},
 		"old events":    {prunes[0], "(at<?)"},
 		"old records":   {prunes[2], "(deleted_at<?)"},
+		"old claims":    {prunes[4], "(until<?)"},
+		"old failures":  {prunes[5], "(failed_at<?)"},
+		"old webhooks":  {prunes[6], "(at<?)"},
+		"old changes":   {prunes[7], "(at<?)"},
+		"claims over":   {statements[qForget], "(until<?)"},
+		"told":          {tally, "(integration=? AND kind=? AND id=? AND at>? AND at<?)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			marks := make([]any, strings.Count(tt.text, "?"))

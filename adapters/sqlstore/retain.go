@@ -20,10 +20,16 @@ var prunes = [...]string{
 	"DELETE FROM ik_records WHERE (integration, kind, id) IN " +
 		"(SELECT integration, kind, id FROM ik_records WHERE deleted_at <> 0 AND deleted_at < ? AND erased = 0 LIMIT ?)",
 	pruneMessages,
+	"DELETE FROM ik_deliveries WHERE key IN (SELECT key FROM ik_deliveries WHERE until < ? LIMIT ?)",
+	"DELETE FROM ik_failed_webhooks WHERE key IN (SELECT key FROM ik_failed_webhooks WHERE failed_at < ? LIMIT ?)",
+	"DELETE FROM ik_heard WHERE (integration, kind, id, at) IN (SELECT integration, kind, id, at FROM ik_heard WHERE at < ? LIMIT ?)",
+	"DELETE FROM ik_found WHERE (integration, kind, id, version) IN " +
+		"(SELECT integration, kind, id, version FROM ik_found WHERE at < ? LIMIT ?)",
 }
 
 // Prune implements importer.Store. It works in transactions of a thousand rows: what it removed before an error stays
-// removed, and is counted. Events of records that live are removed as well; Version and ChangedAt of the records stay.
+// removed, and is counted. Events of records that live are removed as well; Version and ChangedAt of the records stay. So
+// are webhooks that failed last before the time, and what is known of webhooks that came before it.
 func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 	var e encoder
 	at := e.time(before)
@@ -137,6 +143,16 @@ func (s *Store) Reseal(ctx context.Context) error {
 				"ORDER BY key, integration, kind LIMIT ?",
 			"UPDATE ik_rejections SET raw = ? WHERE key = ? AND integration = ? AND kind = ?",
 			func(r *sealedRow) string { return rejectionPlace(r.integration, driver.Kind(r.kind), r.key) },
+		},
+		{
+			"SELECT '', '', key, event FROM ik_failed_webhooks WHERE key > ? AND ? = '' AND ? = '' ORDER BY key LIMIT ?",
+			"UPDATE ik_failed_webhooks SET event = ? WHERE key = ? AND ? = '' AND ? = ''",
+			func(r *sealedRow) string { return failurePlace(r.key) },
+		},
+		{
+			"SELECT '', '', key, document FROM ik_registrations WHERE document IS NOT NULL AND key > ? AND ? = '' AND ? = '' ORDER BY key LIMIT ?",
+			"UPDATE ik_registrations SET document = ? WHERE key = ? AND ? = '' AND ? = ''",
+			func(r *sealedRow) string { return registrationPlace(r.key) },
 		},
 	} {
 		var last sealedRow

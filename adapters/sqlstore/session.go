@@ -119,6 +119,14 @@ func (s *Store) write(ctx context.Context, what string, f func(ctx context.Conte
 	return s.failed(ctx, what+": commit", tx.Commit())
 }
 
+// within runs f in the transaction that ctx carries, if it is one of this store's, otherwise in one of its own.
+func (s *Store) within(ctx context.Context, what string, f func(ctx context.Context, q *session) error) error {
+	if v, ok := ctx.Value(txKey{}).(txValue); ok && v.store == s {
+		return f(ctx, &session{s: s, db: s.writer, stmt: &s.writeStmts, tx: v.tx})
+	}
+	return s.write(ctx, what, f)
+}
+
 // Update implements importer.Store. Updates wait for each other, here and in other processes, and f is run once.
 // Calling a method that writes from within f fails with [ErrNested]; the Tx, and what [TxFrom] returns, are what f
 // writes with.

@@ -81,6 +81,9 @@ type Change struct {
 	Document json.RawMessage
 	// Fields names the top-level fields that differ from the version before; nil for what is new or deleted.
 	Fields []string
+	// Earliest is when the record can have changed at the earliest: the partner's time of update, if it moved, otherwise
+	// when a request was sent last that showed it as it was. Zero for a new record without a time of update.
+	Earliest time.Time
 }
 
 // Progress says how far a run is.

@@ -59,6 +59,11 @@
 //		OnDead: func(ctx context.Context, m importer.KeptMessage) { alert(m.ID, m.Reason) },
 //	})
 //
+// # Webhooks
+//
+// A webhook's record goes to [Apply]. Imports go on beside webhooks, because partners lose some: [Coverage] notes how each
+// change came to be known, and [Ledger.Tally] says how many webhooks told of, and how many only a listing showed.
+//
 // # Stores
 //
 // [NewMemory] keeps everything in memory, for tests and one-off jobs. Package adapters/sqlstore is the durable

@@ -273,7 +273,7 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 		put = append(put, s)
 		changes = append(changes, Change{
 			Event:    Event{Collection: c, ID: id, Version: s.Version, Change: change, At: now, Run: run},
-			Document: s.Document, Fields: fields,
+			Document: s.Document, Fields: fields, Earliest: earliest(old, &s),
 		})
 	}
 	done := map[string]bool{}
@@ -339,6 +339,17 @@ func (b *batch) worth(imported map[string][]observation, stored map[string]*Stor
 	return out
 }
 
+// earliest is [Change.Earliest] of what s is after old.
+func earliest(old, s *Stored) time.Time {
+	switch {
+	case old == nil:
+		return s.UpdatedAt
+	case s.UpdatedAt.After(old.UpdatedAt):
+		return s.UpdatedAt
+	}
+	return old.LastFetched
+}
+
 // remove marks records as deleted; DeletedAt is set already.
 func remove(ctx context.Context, tx Tx, c Collection, gone []Stored, run string, now time.Time) (Counts, []Change, error) {
 	changes := make([]Change, 0, len(gone))
@@ -348,7 +359,7 @@ func remove(ctx context.Context, tx Tx, c Collection, gone []Stored, run string,
 		s.Version++
 		changes = append(changes, Change{
 			Event:    Event{Collection: c, ID: s.ID, Version: s.Version, Change: Deleted, At: now, Run: run},
-			Document: s.Document,
+			Document: s.Document, Earliest: s.LastFetched,
 		})
 	}
 	if len(gone) == 0 {

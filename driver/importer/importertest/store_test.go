@@ -18,3 +18,7 @@ func TestMemory(t *testing.T) {
 func TestMemoryQueues(t *testing.T) {
 	importertest.QueueStore(t, func(*testing.T) importer.QueueStore { return importer.NewMemory() })
 }
+
+func TestMemoryLedger(t *testing.T) {
+	importertest.Ledger(t, func(*testing.T) importer.Ledger { return &importer.MemoryLedger{} })
+}
