@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,8 +40,9 @@ type ClientConfig struct {
 	// BaseURL is put before every path; https, or http on loopback. It has no query and no user information.
 	BaseURL    string
 	Credential auth.Credential
-	// Limiter admits calls under LimitKey.
-	Limiter  *ratelimit.Limiter
+	// Limiter admits calls, under LimitKey: a *ratelimit.Limiter, or a *ratelimit.Set, whose rules go by [Call.Op] and whose keys
+	// are those of its rules. Calls take turns by integration, unless ratelimit.WithCall names a Tenant.
+	Limiter  Limiter
 	LimitKey string
 	// Breaker is asked under BreakerKey; "" means Integration. Its own Key function is not used.
 	Breaker    *breaker.Breaker
@@ -66,6 +68,27 @@ type ClientConfig struct {
 	Telemetry Telemetry
 
 	gate *gate // of the partner as a whole, from a registry
+}
+
+// Limiter is what a [Client] asks before it sends; *ratelimit.Limiter and *ratelimit.Set are.
+type Limiter interface {
+	Wrap(next http.RoundTripper) http.RoundTripper
+	Ready(ctx context.Context, c ratelimit.Call) time.Time
+}
+
+// limits is l, or nil if there is nothing in it.
+func limits(l Limiter) Limiter {
+	switch l := l.(type) {
+	case *ratelimit.Limiter:
+		if l == nil {
+			return nil
+		}
+	case *ratelimit.Set:
+		if l == nil {
+			return nil
+		}
+	}
+	return l
 }
 
 // Telemetry is where a client reports to; docs/telemetry.md has the names. Zero fields report nowhere, and cost nothing.
@@ -108,6 +131,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 	bad(err == nil, "BaseURL %w", err)
 	bad(c.AttemptTimeout >= 0, "AttemptTimeout is negative")
 	bad(c.MaxBody >= 0, "MaxBody is negative")
+	c.Limiter = limits(c.Limiter)
 	bad(c.Limiter != nil || c.LimitKey == "", "LimitKey is set without a Limiter")
 	bad(c.Breaker != nil || c.BreakerKey == "", "BreakerKey is set without a Breaker")
 	bad(c.Breaker == nil || c.BreakerKey != "" || c.Integration != "", "Breaker has no key: neither BreakerKey nor Integration is set")

@@ -56,7 +56,8 @@ func (c *Client) do(ctx context.Context, s *state, call *Call) (*Response, *retr
 	s.Context = ctx
 	if c.c.Limiter != nil {
 		lc := ratelimit.CallFrom(ctx)
-		lc.Key = c.c.LimitKey
+		lc.Key, lc.Op = c.c.LimitKey, call.Op
+		lc.Tenant = cmp.Or(lc.Tenant, c.c.Integration)
 		lc.Cost = cmp.Or(call.Cost, lc.Cost)
 		s.Context = ratelimit.WithCall(ctx, lc)
 	}
@@ -287,7 +288,7 @@ func (c *Client) Ready(ctx context.Context, op string) error {
 	}
 	err := c.peek()
 	if err == nil {
-		err = c.peekLimit(ctx, time.Now())
+		err = c.peekLimit(ctx, op, time.Now())
 	}
 	if err != nil {
 		return c.failed(ctx, s, nil, err)

@@ -25,7 +25,8 @@
 //	d, err := reg.Open(ctx, "integration-17")
 //
 // The registry keeps what instances share in one process. A limiter belongs to a partner and a limit's name, and within it each
-// key (an account, a property) has its own count. A circuit belongs to an integration. A token belongs to its key. A driver is kept
+// key (an account, a property) has its own count. A driver whose partner keeps several limits declares for which operations each is, and charges its
+// calls to all of them at once ([Env.Limits]); the host replaces the tiers of each by name ([Options].Tiers). A circuit belongs to an integration. A token belongs to its key. A driver is kept
 // while its integration does not change, and made anew when it does. A partner as a whole is called down on faults that two or more
 // integrations see, never on those of one.
 //

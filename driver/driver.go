@@ -11,6 +11,7 @@ import (
 	"github.com/integrationkit/integrationkit/auth"
 	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/ratelimit"
+	"github.com/integrationkit/integrationkit/retry"
 )
 
 // Driver is one integration's connection to its partner. What else it can do it says by implementing the optional
@@ -153,6 +154,16 @@ type Limit struct {
 	// SharedBy says who spends it together: the integrations with the same Account, or the same of whatever the driver names.
 	SharedBy string // "account", "property", "machine account": for people; the key itself is made by the driver
 	Tiers    ratelimit.Tiers
+	// Ops are the operations that spend it, by [Call.Op]: "messages.send", or "messages.*" for all whose name begins so. None means all. See
+	// [ratelimit.Rule] for these and the next.
+	Ops []string
+	// Unless names limits of the driver in whose favour this one stands back: for operations with limits of their own.
+	Unless []string
+	// Cost is what a call counts for here, times its own cost; 0 means 1.
+	Cost int64
+	// Scope is what else meets the same fate when it is spent: it tells which limit a 429 parks. The zero value is retry.Endpoint
+	// with Ops, and retry.Integration without. One that all integrations share is retry.Partner.
+	Scope retry.Scope
 	// Source cites where the numbers come from, and says when they are unverified.
 	Source string
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -49,8 +50,15 @@ type retiredSource struct {
 
 // Limiter returns the limiter for the declared limit, shared with everyone who has the same partner and limit name in the same registry,
 // with the tiers that the host put in place of the declared ones, if any. Without a registry it is a new one. A name that the driver's Info
-// does not declare, and tiers other than those it was first asked for with, are errors.
+// does not declare, tiers other than those it was first asked for with, and a limit that is not for all operations (see Limits) are errors.
 func (e Env) Limiter(partner string, l Limit, o ratelimit.Options) (*ratelimit.Limiter, error) {
+	if len(l.Ops)+len(l.Unless) > 0 || l.Cost != 0 {
+		return nil, fmt.Errorf("driver: the limit %q is not for every operation alike: use Limits, not Limiter", partner+"/"+l.Name)
+	}
+	return e.limiter(partner, l, o)
+}
+
+func (e Env) limiter(partner string, l Limit, o ratelimit.Options) (*ratelimit.Limiter, error) {
 	name := partner + "/" + l.Name
 	o.Name = cmp.Or(o.Name, name)
 	r := e.registry
@@ -85,6 +93,75 @@ func (e Env) Limiter(partner string, l Limit, o ratelimit.Options) (*ratelimit.L
 	}
 	r.limiters[name] = &sharedLimiter{lim, slices.Clone(l.Tiers)}
 	return lim, nil
+}
+
+// Charge says that a client's calls are charged to a limit.
+type Charge struct {
+	Limit Limit
+	// Key says whose quota they use: an account, a property; "" is one quota that all share. KeyOf, if set, says it call by call instead.
+	Key   string
+	KeyOf func(ratelimit.Call) string
+	// Options are those of the limiter, the same wherever the limit is charged.
+	Options ratelimit.Options
+}
+
+// Limits is Limiter for several limits at once: each call is charged to all those that are for its operation, or to none while one of them has no
+// room. Give the Set to a client as its Limiter. Limits that can never be for a call, and an Unless that names none of those
+// charged, are errors.
+func (e Env) Limits(partner string, charges ...Charge) (*ratelimit.Set, error) {
+	rules := make([]ratelimit.Rule, 0, len(charges))
+	var errs []error
+	for _, c := range charges {
+		lim, err := e.limiter(partner, c.Limit, c.Options)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		rule := c.Limit.rule(lim)
+		if rule.Key = c.KeyOf; rule.Key == nil {
+			rule.Key = func(ratelimit.Call) string { return c.Key }
+		}
+		rules = append(rules, rule)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	set, err := ratelimit.NewSet(rules...)
+	if err != nil {
+		return nil, fmt.Errorf("driver: the limits of %s: %w", partner, err)
+	}
+	return set, nil
+}
+
+// rule is the limit as a rule of a Set.
+func (l Limit) rule(lim *ratelimit.Limiter) ratelimit.Rule {
+	return ratelimit.Rule{Name: l.Name, Limiter: lim, Ops: l.Ops, Unless: l.Unless, Cost: l.Cost, Scope: l.Scope}
+}
+
+// checkLimits reports what is wrong with how a partner's limits fit together; each of them is valid.
+func checkLimits(limits []Limit) error {
+	var rules []ratelimit.Rule
+	var errs []error
+	for _, l := range limits {
+		if l.Name == TokenLimit {
+			continue
+		}
+		for _, op := range l.Ops {
+			if strings.Contains(op, "/") {
+				errs = append(errs, fmt.Errorf("limit %q: %q is a path: name the operation", l.Name, op))
+			}
+		}
+		lim, err := ratelimit.New(l.Tiers, ratelimit.Options{})
+		if err != nil {
+			return err
+		}
+		rules = append(rules, l.rule(lim))
+	}
+	if len(rules) > 0 {
+		_, err := ratelimit.NewSet(rules...)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Source returns the token source for c.Key, shared with all drivers of the registry that ask for the key with the same credentials. Other credentials

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -91,7 +92,7 @@ func (l *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 func (l *attempt) roundTrip(req *http.Request, s *state) (*http.Response, error) {
 	err := l.c.peek()
 	if until, ok := patience(req.Context()); ok && err == nil {
-		err = l.c.peekLimit(req.Context(), until)
+		err = l.c.peekLimit(req.Context(), s.op, until)
 	}
 	if err != nil {
 		return nil, refuse(req, err)
@@ -162,12 +163,13 @@ func (c *Client) peek() error {
 }
 
 // peekLimit refuses what the limiter would not admit until then.
-func (c *Client) peekLimit(ctx context.Context, until time.Time) error {
+func (c *Client) peekLimit(ctx context.Context, op string, until time.Time) error {
 	if c.c.Limiter == nil {
 		return nil
 	}
 	call := ratelimit.CallFrom(ctx)
-	call.Key = c.c.LimitKey
+	call.Key, call.Op = c.c.LimitKey, op
+	call.Tenant = cmp.Or(call.Tenant, c.c.Integration)
 	at := c.c.Limiter.Ready(ctx, call)
 	if at.IsZero() || !at.After(until) {
 		return nil

@@ -155,6 +155,10 @@ func (r *Registry) Register(d Definition) error {
 		err := l.Tiers.Validate()
 		bad(err == nil, "limit %q: %w", l.Name, err)
 	}
+	if errors.Join(errs...) == nil {
+		err := checkLimits(d.Info.Limits)
+		bad(err == nil, "%w", err)
+	}
 	for i, v := range d.Info.AdapterVersions {
 		bad(v != "" && !slices.Contains(d.Info.AdapterVersions[:i], v), "adapter version %q is empty or declared twice", v)
 	}
