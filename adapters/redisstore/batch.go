@@ -75,13 +75,13 @@ func (l *lane) gather() *batch {
 			continue
 		}
 		b.joints = append(b.joints, j)
-		b.ops++
-		for _, k := range j.keys {
+		for i, k := range j.keys {
 			if !k.busy {
 				b.add(k)
 			}
-			if j.kind == opTake {
+			if k.q.listening {
 				k.listen()
+				j.early[i] = k.early
 			}
 		}
 	}
@@ -208,9 +208,9 @@ func (b *batch) encode(h *hub, now time.Time) (keys []string, args []any) {
 	})
 	num(int64(len(b.joints)))
 	for _, j := range b.joints {
-		num(j.kind, int64(len(j.keys)))
+		num(int64(len(j.keys)))
 		for i, k := range j.keys {
-			num(int64(k.part.index), j.costs[i], j.aheads[i])
+			num(int64(k.part.index), j.takes[i].Cost, j.takes[i].Ahead)
 		}
 	}
 	args[0] = buf

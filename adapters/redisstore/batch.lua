@@ -83,34 +83,33 @@ for n = 1, num() do
   end
 end
 
--- Joint operations: all keys admit, or none is spent. 1 to take or 2 to ask, number of parts; per part key, cost, ahead.
--- Answers as a take does, and the part that holds it back, from 1; 0 if one was not taken up.
+-- Takes of several keys: all admit, or none is spent. Number of keys; per key its index, cost, ahead. Answers for each key as a take
+-- does; 0 if the key was not taken up.
 for _ = 1, num() do
-  local op, count
-  op, count, p = decode('<i8i8', input, p)
-  local parts, code, wait, tier, part = {}, 1, 0, 0, 1
-  for n = 1, count do
-    local index, cost, ahead
-    index, cost, ahead, p = decode('<i8i8i8', input, p)
-    local key = keys[index]
-    parts[n] = {key, cost}
-    if not key then
-      code, wait, tier, part = 0, 0, 0, n
-    elseif code ~= 0 then
-      hold(key)
-      local c, w, t = ask(cost, ahead)
-      if c ~= 1 and op == 1 and c ~= 4 then enqueue(c, w) end
-      if c > code or c == code and w > wait then code, wait, tier, part = c, max(w, wait), t, n end
-      wait = max(w, wait)
+  local parts, all = {}, true
+  for n = 1, num() do
+    local index, part
+    part = {}
+    index, part.cost, part.ahead, p = decode('<i8i8i8', input, p)
+    part.key, part.code, part.wait, part.tier = keys[index], 0, 0, 0
+    if part.key then
+      hold(part.key)
+      part.code, part.wait, part.tier = ask(part.cost, part.ahead)
     end
+    all = all and part.code == 1
+    parts[n] = part
   end
-  if code == 1 and op == 1 then
-    for n = 1, count do
-      hold(parts[n][1])
-      admit(parts[n][2])
+  for _, part in ipairs(parts) do
+    if part.key then
+      hold(part.key)
+      if all then
+        admit(part.cost)
+      elseif part.code == 2 or part.code == 3 then
+        enqueue(part.code, part.wait)
+      end
     end
+    reply[#reply + 1] = encode('<i8i8i8', part.code, part.wait, part.tier)
   end
-  reply[#reply + 1] = encode('<i8i8i8i8', code, wait, tier, part)
 end
 
 for i = 1, #keys do

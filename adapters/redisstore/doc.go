@@ -36,6 +36,13 @@
 // that may not publish or subscribe (channels Prefix + "wake:*") has its processes ask as often as before that connection stands: after a
 // quarter of the time that requests usually take, 5 to 250 ms. Parking is in force for all processes with the call that says so.
 //
+// # Several quotas at once
+//
+// One call can be charged to several quotas, all or none, in the same one round trip: that of the application and that of the account, say. A
+// [ratelimit.Set] does so where [Quota.Joins] says that it can: for quotas made with the same client and the same Timeout; in a Cluster, whose
+// scripts reach the keys of one hash slot, only where they have the same [Options.Tag], and then all their keys are on one node. Others are
+// taken one after the other, and given back if one refuses: as exact, but a round trip each.
+//
 // # The first start
 //
 // A Redis that knows nothing is new, or has lost everything: it cannot say which. So each tier sits out one window and a lease, as if all

@@ -80,6 +80,7 @@ type key struct {
 	queued   bool  // in lane.ready
 	busy     bool  // in the batch that is under way
 	part     *part // of that
+	joints   int   // that wait or are under way
 
 	early chan struct{} // closed when room is given back
 	waits time.Time     // until when somebody may wait for that
@@ -101,7 +102,7 @@ func (k *key) idle() bool { return len(k.ops) == 0 && len(k.arrivals) == 0 && !k
 
 // drop forgets a key of which there is nothing to know. h is locked.
 func (k *key) drop(now time.Time) {
-	if k.idle() && !k.busy && !k.queued && k.held == 0 && k.count == 0 && !k.waits.After(now) {
+	if k.idle() && !k.busy && !k.queued && k.joints == 0 && k.held == 0 && k.count == 0 && !k.waits.After(now) {
 		delete(k.q.keys, k.name)
 	}
 }

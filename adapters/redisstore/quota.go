@@ -291,12 +291,17 @@ func (q *Quota) grant(ctx context.Context, o *op, key string, now time.Time) (ra
 		}
 		return ratelimit.Grant{}, err
 	}
-	g := ratelimit.Grant{Cost: o.cost}
-	switch code, wait, tier := o.answer[0], o.answer[1], o.answer[2]; code {
+	return q.granted(o.cost, o.id, o.answer, o.early)
+}
+
+// granted is what the script's answer to a take or a question means.
+func (q *Quota) granted(cost int64, id uint64, answer []int64, early chan struct{}) (ratelimit.Grant, error) {
+	g := ratelimit.Grant{Cost: cost}
+	switch code, wait, tier := answer[0], answer[1], answer[2]; code {
 	case 1:
-		g.OK, g.Slot, g.Gen = true, uint32(o.id), uint32(o.id>>32)
+		g.OK, g.Slot, g.Gen = true, uint32(id), uint32(id>>32)
 	case 4:
-		return g, clientError("cost %d is above the limit that the partner now sets for tier %s", o.cost, q.tiers[tier-1])
+		return g, clientError("cost %d is above the limit that the partner now sets for tier %s", cost, q.tiers[tier-1])
 	default:
 		g.Tier = "parked"
 		if tier > 0 {
@@ -306,7 +311,7 @@ func (q *Quota) grant(ctx context.Context, o *op, key string, now time.Time) (ra
 		if code == 3 { // perhaps a request of another process
 			g.At = time.Now().Add(q.poll())
 		}
-		g.Early = o.early
+		g.Early = early
 	}
 	return g, nil
 }

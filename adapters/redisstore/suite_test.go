@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,28 +41,6 @@ func keysExpire(t *testing.T, c redis.Cmdable) {
 			t.Errorf("%s expires in %v, %v", k, ttl, err)
 		}
 	}
-}
-
-// A Cluster refuses scripts and commands whose keys are of several slots.
-func TestQuotaOnCluster(t *testing.T) {
-	s := services.Redis(t, "--cluster-enabled", "yes")
-	one := client(t, s.Addr)
-	if err := one.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		info, err := one.ClusterInfo(t.Context()).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(info, "cluster_state:ok") {
-			break
-		}
-		time.Sleep(10 * time.Millisecond) // bounded by the test's own time
-	}
-	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { c.Close() })
-	suite(t, c)
 }
 
 // Several quotas of one name are several processes: what one spends, the others have not.
