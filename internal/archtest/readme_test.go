@@ -45,7 +45,7 @@ func TestReadmeShowsWhatCompiles(t *testing.T) {
 // Links in the documents lead to files that are there.
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]+)\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/development.md", "docs/telemetry.md", "adapters/cloudbeds/README.md", "adapters/guesty/README.md"} {
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/development.md", "docs/limits.md", "docs/telemetry.md", "adapters/cloudbeds/README.md", "adapters/guesty/README.md"} {
 		for _, m := range link.FindAllStringSubmatch(read(t, doc), -1) {
 			if strings.Contains(m[1], "://") {
 				continue

@@ -158,14 +158,14 @@ func (r *runner) tiers(rep *Report, perKey map[string][]span) {
 
 // used is the mean use of a limit in whole windows after the first one, if there are any.
 func used(sent []span, t ratelimit.Tier, total time.Duration) float64 {
-	windows := max(0, total/t.Per-1)
-	from, whole := total-windows*t.Per, float64(windows)
+	windows := max(0, int64(total/t.Per)-1)
+	from, whole := int64(total)-windows*int64(t.Per), float64(windows)
 	if windows == 0 {
 		from, whole = 0, max(1, float64(total)/float64(t.Per))
 	}
 	var sum int64
 	for _, s := range sent {
-		if s.sent >= int64(from) && s.sent < int64(total) {
+		if s.sent >= from && s.sent < int64(total) {
 			sum += s.cost
 		}
 	}
