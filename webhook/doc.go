@@ -26,7 +26,7 @@
 // # Schemes
 //
 // How a partner proves itself is data: [HMAC] for most, [Standard] for Standard Webhooks and Svix, [SignatureHeader],
-// [FormHMAC], [Digest], [Token], [JWT], [Basic], [URLSecret], [Unsigned]; [Custom] for all else. A [Partner] adds
+// [FormHMAC], [Digest], [Token], [JWT], [Issued], [Basic], [URLSecret], [Unsigned]; [Custom] for all else. A [Partner] adds
 // what else there is to know: tolerance, where the delivery's id is, how long the partner waits, what it wants to be
 // answered, its handshake. [Guesty], [Airbnb], [BookingCom], [Cloudbeds], [Stripe], [GitHub], [Shopify], [Slack] and
 // [Twilio] are ready.

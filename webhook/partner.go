@@ -187,13 +187,12 @@ func Airbnb() Partner {
 	}
 }
 
-// BookingCom is the Connectivity Notification Service. It signs nothing: it sends, as bearer, the token that your
-// authentication endpoint gave it; each token that is still valid is a secret here. Notifications are hints in the
-// partner's words, too: the record is had from the API that owns it. If what it gives out are JWTs, change the Scheme
-// to [JWT]; for early adopters, to [Basic].
+// BookingCom is the Connectivity Notification Service. It signs nothing: it fetches a token from a [TokenEndpoint] of
+// yours, which its sample has as member jwt, and sends that as bearer. Early adopters use Basic: change the Scheme to
+// [Basic]. Notifications are hints in the partner's words, too: the record is had from the API that owns it.
 func BookingCom() Partner {
 	return Partner{
-		Name: "bookingcom", Scheme: Token{}, Types: jsonOnly,
+		Name: "bookingcom", Scheme: Issued{}, Types: jsonOnly,
 		Delivery: JSON("metadata.uuid"), Kind: JSON("metadata.type"),
 		Account: JSON("payload.propertyId"),
 	}

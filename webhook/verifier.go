@@ -97,8 +97,8 @@ type key struct {
 	last atomic.Int64 // when it was last used, in Unix seconds
 }
 
-func (k *key) alive(now time.Time) bool {
-	return (k.NotBefore.IsZero() || !now.Before(k.NotBefore)) && (k.NotAfter.IsZero() || now.Before(k.NotAfter))
+func (s Secret) alive(now time.Time) bool {
+	return (s.NotBefore.IsZero() || !now.Before(s.NotBefore)) && (s.NotAfter.IsZero() || now.Before(s.NotAfter))
 }
 
 // mac is a keyed hash with some room, used by one at a time.
