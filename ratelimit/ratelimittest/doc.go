@@ -2,8 +2,8 @@
 //
 // [Model] runs a limiter in virtual time: an hour of traffic from thousands of callers takes seconds. It knows when each
 // request was sent and when it was answered, takes it that the request arrived at whichever moment in between is worst,
-// and finds the worst window of every tier. It works on the kit's limiter, on whatever else limits calls, and on a whole
-// stack of http.RoundTrippers; from a test of yours:
+// and finds the worst window of every tier. It works on the kit's limiter, on whatever else limits calls, and on a
+// whole stack of http.RoundTrippers; from a test of yours:
 //
 //	m := ratelimittest.Model{
 //		Tiers:   tiers, // as the partner counts

@@ -18,6 +18,8 @@ type Model struct {
 	// Tiers are what the partner counts for each [ratelimit.Call.Key], strictly: what is over one is answered 429 with
 	// a Retry-After.
 	Tiers ratelimit.Tiers
+	// Scopes are limits that it counts beside these.
+	Scopes []Scope
 	// Loads are who calls.
 	Loads []Load
 	// For is how long calls are made, in virtual time.
@@ -33,6 +35,16 @@ type Model struct {
 	Unsent float64
 	// Seed decides the run.
 	Seed uint64
+}
+
+// Scope is limits that a partner counts for other calls together than those of one [ratelimit.Call.Key]: those of an
+// application, of an endpoint.
+type Scope struct {
+	// Name appears in reports: "application".
+	Name  string
+	Tiers ratelimit.Tiers
+	// Key says under which key a call is counted, and false of one that is not counted; nil: all calls, under one key.
+	Key func(ratelimit.Call) (key string, counted bool)
 }
 
 // Load is callers of one kind.
@@ -68,8 +80,10 @@ var ErrUnsent error = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("conn
 // errLost is a send's error when no answer came.
 var errLost error = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
 
-// Of is l as a [Model] sees it.
-func Of(l *ratelimit.Limiter) Do {
+// Of is l, a [*ratelimit.Limiter] or a [*ratelimit.Set], as a [Model] sees it.
+func Of(l interface {
+	Acquire(ctx context.Context, c ratelimit.Call) (ratelimit.Permit, error)
+}) Do {
 	return func(ctx context.Context, c ratelimit.Call, send func() (Answer, error)) error {
 		p, err := l.Acquire(ctx, c)
 		if err != nil {
@@ -146,15 +160,39 @@ func (m *Model) late() time.Duration {
 	return m.Late
 }
 
+// scopes are all that is counted: what is counted for each key comes first, and has no name.
+func (m *Model) scopes() []Scope {
+	var all []Scope
+	if len(m.Tiers) > 0 {
+		all = append(all, Scope{Tiers: m.Tiers, Key: func(c ratelimit.Call) (string, bool) { return c.Key, true }})
+	}
+	for _, s := range m.Scopes {
+		if s.Key == nil {
+			s.Key = func(ratelimit.Call) (string, bool) { return "", true }
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
 // maxCallers bounds the goroutines of a run.
 const maxCallers = 1_000_000
 
 // Validate returns an error that names everything that is wrong with the model, nil if nothing is.
 func (m Model) Validate() error {
-	errs := []error{m.Tiers.Validate()}
+	var errs []error
+	if len(m.Tiers) > 0 || len(m.Scopes) == 0 {
+		errs = append(errs, m.Tiers.Validate())
+	}
 	bad := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("ratelimittest: "+format, args...))
+		}
+	}
+	for i, s := range m.Scopes {
+		bad(s.Name != "", "scope %d has no Name", i)
+		if err := s.Tiers.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("ratelimittest: scope %d (%s): %w", i, s.Name, err))
 		}
 	}
 	bad(len(m.Loads) > 0, "no Loads")

@@ -11,11 +11,11 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Quota checks that a backend keeps the contract of [ratelimit.Quota]. open returns a backend that counts the tiers and has counted
-// nothing yet; it may be called often and cleans up after itself by t.Cleanup.
+// Quota checks that a backend keeps the contract of [ratelimit.Quota]. open returns a backend that counts the tiers and
+// has counted nothing yet; it may be called often and cleans up after itself by t.Cleanup.
 //
-// The suite works on real time with windows of some 100 ms, so that backends with a clock of their own can take part; it passes in
-// the current time and never looks closer than 20 ms.
+// The suite works on real time with windows of some 100 ms, so that backends with a clock of their own can take part;
+// it passes in the current time and never looks closer than 20 ms.
 func Quota(t *testing.T, open func(t *testing.T, tiers ratelimit.Tiers) ratelimit.Quota) {
 	for _, c := range []struct {
 		name string

@@ -1,6 +1,7 @@
 package ratelimittest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,11 +20,11 @@ type Report struct {
 	Requests, Refusals, Throttled, Lost, Unsent int
 	// Latency is the mean from send to answer.
 	Latency time.Duration
-	Tiers   []TierReport // as in the Model
+	Tiers   []TierReport // as in the Model, its own and then those of its Scopes
 	Waits   []WaitReport // by priority, most urgent first
 	Loads   []LoadReport // as in the Model
 	// Jain is Jain's fairness index of the loads that always had a call waiting (Pause 0), by Fair: 1 when each got its
-	// part, 1/n when one of n got everything. 1 when no two shared a key and a priority.
+	// part, 1/n when one of n got everything. 1 when no two shared a quota and a priority.
 	Jain float64
 	// Least is the smallest Fair of these: 0 when one got nothing. 1 when there are none.
 	Least float64
@@ -33,7 +34,8 @@ type Report struct {
 
 // TierReport is one tier, over all keys.
 type TierReport struct {
-	Tier ratelimit.Tier
+	Scope string // its Name; "" for the Model's own
+	Tier  ratelimit.Tier
 	// Worst is the most that can have arrived in one window at the partner, whichever moment between send and answer
 	// each request arrived at; of a TokenBucket, the most that can have been missing from a full one.
 	Worst int64
@@ -44,6 +46,14 @@ type TierReport struct {
 	// Share is Used as a share of what can be had at this latency without ever going over, W/(W+L). Both are 0 for a
 	// Concurrent tier.
 	Share float64
+}
+
+// name is the tier's, and its scope's.
+func (t TierReport) name() string {
+	if t.Scope == "" {
+		return t.Tier.String()
+	}
+	return t.Tier.String() + " of " + t.Scope
 }
 
 // WaitReport is how long calls waited for the limiter.
@@ -58,7 +68,8 @@ type LoadReport struct {
 	Requests, Refusals, Throttled int
 	Spent                         int64 // the cost of its requests
 	Mean, Max                     time.Duration
-	// Fair is what it spent as a share of its part, by weight, of what all loads of its key and priority spent.
+	// Fair is what it spent as a share of its part, by weight, of what all loads of its priority spent whose calls are
+	// held back by the same quota: the fullest of those that they are counted by.
 	Fair float64
 }
 
@@ -78,8 +89,8 @@ func (r *Report) String() string {
 		"latency %v, Jain's index %.3f, least share %.2f\n",
 		r.Seed, r.Requests, r.Refusals, r.Throttled, r.Lost, r.Unsent, r.Latency, r.Jain, r.Least)
 	for _, t := range r.Tiers {
-		fmt.Fprintf(&b, "tier %v: %d in the worst window, used %.1f %% of the limit, %.1f %% of what can be had\n",
-			t.Tier, t.Worst, 100*t.Used, 100*t.Share)
+		fmt.Fprintf(&b, "tier %s: %d in the worst window, used %.1f %% of the limit, %.1f %% of what can be had\n",
+			t.name(), t.Worst, 100*t.Used, 100*t.Share)
 	}
 	for _, w := range r.Waits {
 		fmt.Fprintf(&b, "priority %d: %d requests waited %v, half %v at most, 99 %% %v, longest %v\n",
@@ -90,13 +101,15 @@ func (r *Report) String() string {
 
 func (r *runner) report() *Report {
 	rep := &Report{Seed: r.m.Seed, Loads: make([]LoadReport, len(r.m.Loads))}
-	perKey := make(map[string][]span)
+	perPlace := make(map[place][]span)
 	waits := make(map[ratelimit.Priority][]time.Duration)
 	sums := make([]time.Duration, len(r.m.Loads))
 	var latency int64
 	for _, c := range r.callers {
 		call, l := &r.m.Loads[c.load].Call, &rep.Loads[c.load]
-		perKey[call.Key] = append(perKey[call.Key], c.spans...)
+		for _, p := range r.loads[c.load].places {
+			perPlace[p] = append(perPlace[p], c.spans...)
+		}
 		waits[call.Priority] = append(waits[call.Priority], c.waits...)
 		rep.Lost, rep.Unsent = rep.Lost+c.lost, rep.Unsent+c.unsent
 		l.Requests, l.Spent = l.Requests+len(c.spans), l.Spent+c.spent
@@ -119,41 +132,57 @@ func (r *runner) report() *Report {
 	if rep.Requests > 0 {
 		rep.Latency = time.Duration(latency / int64(rep.Requests))
 	}
-	r.tiers(rep, perKey)
+	full := r.windows(rep, perPlace)
 	for _, p := range slices.Backward(slices.Sorted(maps.Keys(waits))) {
 		rep.Waits = append(rep.Waits, waited(p, waits[p]))
 	}
-	r.fairness(rep)
+	r.fairness(rep, full)
 	return rep
 }
 
-// tiers looks for bad windows, key by key.
-func (r *runner) tiers(rep *Report, perKey map[string][]span) {
-	rep.Tiers = make([]TierReport, len(r.m.Tiers))
-	least := make([]stretch, len(r.m.Tiers))
-	where := make([]string, len(r.m.Tiers))
-	names := slices.Sorted(maps.Keys(perKey))
-	for _, key := range names {
-		s := sorted(perKey[key])
-		for i, t := range r.m.Tiers {
-			rt := &rep.Tiers[i]
-			rt.Tier = t
-			f := s.check(t, r.begin.UnixNano())
-			rt.Worst, rt.Violations = max(rt.Worst, f.worst), rt.Violations+f.over
-			if f.over > 0 && (least[i].cost == 0 || f.least.to-f.least.from < least[i].to-least[i].from) {
-				least[i], where[i] = f.least, key
+// windows looks for bad windows, place by place, and returns how full the fullest tier of each is.
+func (r *runner) windows(rep *Report, perPlace map[place][]span) map[place]float64 {
+	full := make(map[place]float64)
+	for i, scope := range r.scopes {
+		var keys []string
+		for p := range perPlace {
+			if p.scope == i {
+				keys = append(keys, p.key)
 			}
+		}
+		slices.Sort(keys)
+		reports := make([]TierReport, len(scope.Tiers))
+		least, where := make([]stretch, len(scope.Tiers)), make([]string, len(scope.Tiers))
+		for _, key := range keys {
+			s := sorted(perPlace[place{i, key}])
+			for j, t := range scope.Tiers {
+				rt := &reports[j]
+				f := s.check(t, r.begin.UnixNano())
+				rt.Worst, rt.Violations = max(rt.Worst, f.worst), rt.Violations+f.over
+				if f.over > 0 && (least[j].cost == 0 || f.least.to-f.least.from < least[j].to-least[j].from) {
+					least[j], where[j] = f.least, key
+				}
+				if t.Concurrent == 0 {
+					u := used(s.sent, t, r.m.For)
+					rt.Used += u / float64(len(keys))
+					full[place{i, key}] = max(full[place{i, key}], u*float64(t.Per+rep.Latency)/float64(t.Per))
+				}
+			}
+		}
+		for j, t := range scope.Tiers {
+			rt := &reports[j]
+			rt.Scope, rt.Tier = scope.Name, t
 			if t.Concurrent == 0 {
-				rt.Used += used(s.sent, t, r.m.For) / float64(len(names))
 				rt.Share = rt.Used * float64(t.Per+rep.Latency) / float64(t.Per)
 			}
+			if least[j].cost > 0 {
+				in := sorted(perPlace[place{i, where[j]}]).in(least[j])
+				rep.over = append(rep.over, describe(*rt, where[j], least[j], in))
+			}
 		}
+		rep.Tiers = append(rep.Tiers, reports...)
 	}
-	for i, w := range least {
-		if w.cost > 0 {
-			rep.over = append(rep.over, describe(rep.Tiers[i], where[i], w, sorted(perKey[where[i]]).in(w)))
-		}
-	}
+	return full
 }
 
 // used is the mean use of a limit in whole windows after the first one, if there are any.
@@ -185,8 +214,8 @@ func describe(t TierReport, key string, w stretch, in []span) error {
 		limit = burst(t.Tier)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "tier %v can have had %d at worst, in %d windows too many; key %q, from %v, within %v: %d of %d",
-		t.Tier, t.Worst, t.Violations, key, time.Duration(w.from), time.Duration(w.to-w.from), w.cost, limit)
+	fmt.Fprintf(&b, "tier %s can have had %d at worst, in %d windows too many; key %q, from %v, within %v: %d of %d",
+		t.name(), t.Worst, t.Violations, key, time.Duration(w.from), time.Duration(w.to-w.from), w.cost, limit)
 	for i, s := range in {
 		if i == described {
 			fmt.Fprintf(&b, "\n\tand %d more", len(in)-described)
@@ -215,18 +244,21 @@ func waited(p ratelimit.Priority, all []time.Duration) WaitReport {
 	return w
 }
 
-// fairness compares the loads that share a key and a priority and always have a call.
-func (r *runner) fairness(rep *Report) {
+// fairness compares the loads that share a quota and a priority and always have a call. Of the quotas that a load's
+// calls are counted by, it is the fullest that holds them back.
+func (r *runner) fairness(rep *Report, full map[place]float64) {
 	type group struct {
-		key      string
+		place
 		priority ratelimit.Priority
 	}
 	weight := func(l *Load) float64 { return float64(max(1, l.Call.Weight)) }
 	spent, weights, members := make(map[group]float64), make(map[group]float64), make(map[group]int)
 	each := func(f func(i int, g group, l *Load)) {
 		for i := range r.m.Loads {
-			if l := &r.m.Loads[i]; l.Pause == 0 {
-				f(i, group{l.Call.Key, l.Call.Priority}, l)
+			l, places := &r.m.Loads[i], r.loads[i].places
+			if l.Pause == 0 && len(places) > 0 {
+				at := slices.MaxFunc(places, func(a, b place) int { return cmp.Compare(full[a], full[b]) })
+				f(i, group{at, l.Call.Priority}, l)
 			}
 		}
 	}

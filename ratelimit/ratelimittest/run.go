@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/integrationkit/integrationkit/ratelimit"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
@@ -22,14 +23,25 @@ func (m Model) Run(t *testing.T, start func(t *testing.T) Do) *Report {
 	if err := m.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := &runner{m: m, keys: make(map[string]*tally)}
+	r := &runner{m: m, scopes: m.scopes()}
+	counts := make(map[place]*tally)
 	for i, l := range m.Loads {
 		for range max(1, l.Callers) {
 			r.callers = append(r.callers, &caller{run: r, load: i, index: int64(len(r.callers))})
 		}
-		if r.keys[l.Call.Key] == nil {
-			r.keys[l.Call.Key] = newTally(m.Tiers)
+		by := counted{tallies: tallies{mu: &r.partner}}
+		for j, s := range r.scopes {
+			key, ok := s.Key(l.Call)
+			if !ok {
+				continue
+			}
+			p := place{j, key}
+			if counts[p] == nil {
+				counts[p] = newTally(s.Tiers)
+			}
+			by.places, by.all = append(by.places, p), append(by.all, counts[p])
 		}
+		r.loads = append(r.loads, by)
 	}
 	r.grid()
 	synctest.Test(t, func(t *testing.T) { r.run(t, start) })
@@ -43,7 +55,9 @@ func (m Model) Run(t *testing.T, start func(t *testing.T) Do) *Report {
 type runner struct {
 	m       Model
 	callers []*caller
-	keys    map[string]*tally
+	scopes  []Scope
+	loads   []counted // as in the Model
+	partner sync.Mutex
 	modulus int64
 	origin  time.Time // multiples of modulus are counted from here
 	begin   time.Time // of the calls
@@ -51,6 +65,26 @@ type runner struct {
 
 	mu  sync.Mutex // guards err
 	err error
+}
+
+// place is where a call is counted: a key of a scope.
+type place struct {
+	scope int
+	key   string
+}
+
+// counted is where the calls of a load are counted.
+type counted struct {
+	places []place
+	tallies
+}
+
+// tiers are all tiers of all scopes.
+func (r *runner) tiers() (all ratelimit.Tiers) {
+	for _, s := range r.scopes {
+		all = append(all, s.Tiers...)
+	}
+	return all
 }
 
 // caller makes one call after another.
@@ -75,7 +109,7 @@ func (r *runner) grid() {
 	r.modulus = 2*n + 1
 	for again := true; again; {
 		again = false
-		for _, t := range r.m.Tiers {
+		for _, t := range r.tiers() {
 			if t.Concurrent != 0 || r.modulus > int64(t.Per) {
 				continue
 			}
@@ -103,7 +137,7 @@ func (r *runner) run(t *testing.T, start func(t *testing.T) Do) {
 	rng := rand.New(rand.NewPCG(r.m.Seed, 0))
 	r.origin = time.Now()
 	var longest, shortest time.Duration
-	for _, tier := range r.m.Tiers {
+	for _, tier := range r.tiers() {
 		if tier.Concurrent == 0 {
 			longest = max(longest, tier.Per)
 			if shortest == 0 || tier.Per < shortest {
@@ -198,7 +232,7 @@ func (c *caller) send() (Answer, error) {
 	call := &m.Loads[c.load].Call
 	cost := max(1, call.Cost)
 	c.spent += cost
-	k := c.run.keys[call.Key]
+	k := c.run.loads[c.load].tallies
 	var latency time.Duration
 	if m.Latency != nil {
 		latency = max(0, m.Latency(c.rng))

@@ -10,7 +10,6 @@ import (
 // tally is the partner while it runs: it counts what arrives for one key, in order, and refuses what is over a limit.
 // What it refuses does not count.
 type tally struct {
-	mu       sync.Mutex // guards the fields below
 	tiers    []tierTally
 	log      []arrival // what may still be in a window, oldest first
 	inflight int64
@@ -33,29 +32,42 @@ func newTally(tiers ratelimit.Tiers) *tally {
 	return k
 }
 
-// enter and leave count the requests in flight.
-func (k *tally) enter() {
-	k.mu.Lock()
-	k.inflight++
-	k.mu.Unlock()
+// tallies are all that count a request, each of which has room or none counts it.
+type tallies struct {
+	mu  *sync.Mutex // guards the tallies, and is the same for all of a run
+	all []*tally
 }
 
-func (k *tally) leave() {
-	k.mu.Lock()
-	k.inflight--
-	k.mu.Unlock()
+// enter and leave count the requests in flight.
+func (ks tallies) enter() { ks.fly(1) }
+func (ks tallies) leave() { ks.fly(-1) }
+
+func (ks tallies) fly(n int64) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	for _, k := range ks.all {
+		k.inflight += n
+	}
 }
 
 // arrive counts a request, and returns 0; or how long it will be until one has room.
-func (k *tally) arrive(at time.Time, cost int64) (over time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for i := range k.tiers {
-		over = max(over, k.tiers[i].room(k, at, cost))
+func (ks tallies) arrive(at time.Time, cost int64) (over time.Duration) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	for _, k := range ks.all {
+		for i := range k.tiers {
+			over = max(over, k.tiers[i].room(k, at, cost))
+		}
 	}
-	if over > 0 {
-		return over
+	if over == 0 {
+		for _, k := range ks.all {
+			k.count(at, cost)
+		}
 	}
+	return over
+}
+
+func (k *tally) count(at time.Time, cost int64) {
 	logged := false
 	for i := range k.tiers {
 		t := &k.tiers[i]
@@ -67,7 +79,6 @@ func (k *tally) arrive(at time.Time, cost int64) (over time.Duration) {
 		k.log = append(k.log, arrival{at, cost})
 		k.trim()
 	}
-	return 0
 }
 
 func (t *tierTally) slides() bool { return t.Concurrent == 0 && t.Kind == ratelimit.Sliding }

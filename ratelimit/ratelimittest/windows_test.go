@@ -2,6 +2,7 @@ package ratelimittest
 
 import (
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,7 +107,8 @@ func TestTallyRefusesWhatIsOver(t *testing.T) {
 		{Requests: 5, Per: time.Second, Kind: ratelimit.TokenBucket, Burst: 3},
 	} {
 		r := rand.New(rand.NewPCG(1, uint64(tier.Kind)))
-		k := newTally(ratelimit.Tiers{tier})
+		one := newTally(ratelimit.Tiers{tier})
+		k := tallies{mu: new(sync.Mutex), all: []*tally{one}}
 		ledger := NewLedger(ratelimit.Tiers{tier})
 		at, accepted, refused := start, 0, 0
 		for range 5000 {
@@ -133,11 +135,11 @@ func TestTallyRefusesWhatIsOver(t *testing.T) {
 		if err := ledger.Check(); err != nil || refused < 500 || accepted < 500 {
 			t.Errorf("%v: %d accepted, %d refused: %v", tier.Kind, accepted, refused, err)
 		}
-		if len(k.log) > 100 {
-			t.Errorf("%v: %d kept", tier.Kind, len(k.log))
+		if len(one.log) > 100 {
+			t.Errorf("%v: %d kept", tier.Kind, len(one.log))
 		}
 	}
-	k := newTally(ratelimit.Tiers{{Concurrent: 1}})
+	k := tallies{mu: new(sync.Mutex), all: []*tally{newTally(ratelimit.Tiers{{Concurrent: 1}})}}
 	k.enter()
 	first := k.arrive(start, 1)
 	k.enter()
