@@ -212,7 +212,7 @@ func TestOddHotels(t *testing.T) {
 		`{"propertyTimezone": "` + strings.Repeat("z", 101) + `", "propertyName": {}}`:                               {``, "propertyName: not a text; propertyTimezone: too long for a time zone"},
 		`{"propertyAmenities": "Bar", "propertyImage": "//i.example.com/1.jpg"}`:                                     {`"amenities": ["Bar"], "cover_url": "https://i.example.com/1.jpg"`, ""},
 	} {
-		r, odd, err := adapters[v1].hotel.One([]byte(`{"propertyID": 1, `+in[1:]))
+		r, odd, err := adapters[v1].hotel.One([]byte(`{"propertyID": 1, ` + in[1:]))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ const (
 	// update, and its rows may lack amounts, guests and notes.
 	V3 Family = "v3"
 	// Classic lists and reads by GET /reservations. It filters by time of update, and its rows are whole. Deprecated by
-	// Guesty on 2026-07-30, announced to work until about the end of 2026.
+	// Guesty on 2026-07-30; the endpoints are removed on 2027-03-01 (changelog of 2026-11-05).
 	Classic Family = "classic"
 )
 
@@ -33,6 +33,7 @@ const (
 	credentialID        = "client_id"
 	credentialSecret    = "client_secret"
 	settingReservations = "reservations"
+	settingCalendar     = "calendar"
 )
 
 // Config is the typed form of an integration with Guesty.
@@ -48,6 +49,8 @@ type Config struct {
 	BaseURL string
 	// Reservations chooses the endpoints; "" means [V3].
 	Reservations Family
+	// Calendar chooses how calendars are read; "" means [Minified].
+	Calendar Calendar
 	// AdapterVersion pins the normalization; "" means the newest.
 	AdapterVersion string
 }
@@ -58,8 +61,14 @@ func (c Config) Integration(id string) driver.Integration {
 		ID: id, Partner: Partner, Account: c.Account, BaseURL: c.BaseURL, AdapterVersion: c.AdapterVersion,
 		Credentials: map[string]auth.Secret{credentialID: c.ClientID, credentialSecret: c.ClientSecret},
 	}
-	if c.Reservations != "" {
-		in.Settings = map[string]string{settingReservations: string(c.Reservations)}
+	for name, value := range map[string]string{settingReservations: string(c.Reservations), settingCalendar: string(c.Calendar)} {
+		if value == "" {
+			continue
+		}
+		if in.Settings == nil {
+			in.Settings = map[string]string{}
+		}
+		in.Settings[name] = value
 	}
 	return in
 }
@@ -70,9 +79,9 @@ func ConfigOf(in driver.Integration) (Config, error) {
 	c := Config{
 		ClientID: in.Credentials[credentialID], ClientSecret: in.Credentials[credentialSecret],
 		Account: in.Account, BaseURL: in.BaseURL, AdapterVersion: in.AdapterVersion,
-		Reservations: Family(in.Settings[settingReservations]),
+		Reservations: Family(in.Settings[settingReservations]), Calendar: Calendar(in.Settings[settingCalendar]),
 	}
-	errs := in.Problems(Partner, []string{credentialID, credentialSecret}, []string{settingReservations})
+	errs := in.Problems(Partner, []string{credentialID, credentialSecret}, []string{settingReservations, settingCalendar})
 	if err := c.Validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -81,6 +90,9 @@ func ConfigOf(in driver.Integration) (Config, error) {
 	}
 	if c.Reservations == "" {
 		c.Reservations = V3
+	}
+	if c.Calendar == "" {
+		c.Calendar = Minified
 	}
 	if c.AdapterVersion == "" {
 		c.AdapterVersion = v1
@@ -108,6 +120,9 @@ func (c Config) Validate() error {
 	}
 	if c.Reservations != "" && c.Reservations != V3 && c.Reservations != Classic {
 		errs = append(errs, fmt.Errorf("setting reservations is %q, want %q or %q", c.Reservations, V3, Classic))
+	}
+	if c.Calendar != "" && c.Calendar != Minified && c.Calendar != Full {
+		errs = append(errs, fmt.Errorf("setting calendar is %q, want %q or %q", c.Calendar, Minified, Full))
 	}
 	if _, ok := adapters[c.AdapterVersion]; !ok && c.AdapterVersion != "" {
 		errs = append(errs, fmt.Errorf("AdapterVersion is %q, want %q", c.AdapterVersion, v1))

@@ -20,7 +20,7 @@ func TestConfigOf(t *testing.T) {
 	if c.BaseURL != guesty.DefaultBaseURL || c.Reservations != guesty.V3 || c.AdapterVersion != "v1" {
 		t.Errorf("defaults: %+v", c)
 	}
-	full := guesty.Config{ClientID: "id", ClientSecret: "s", Account: "acct", BaseURL: "http://127.0.0.1:80", Reservations: guesty.Classic, AdapterVersion: "v1"}
+	full := guesty.Config{ClientID: "id", ClientSecret: "s", Account: "acct", BaseURL: "http://127.0.0.1:80", Reservations: guesty.Classic, Calendar: guesty.Full, AdapterVersion: "v1"}
 	c, err = guesty.ConfigOf(full.Integration("a"))
 	if err != nil || c != full {
 		t.Errorf("%+v, %v, want what went in", c, err)
@@ -45,7 +45,7 @@ func TestConfigOfNamesEveryProblem(t *testing.T) {
 	in := driver.Integration{
 		Partner: "airbnb", BaseURL: "http://user:CANARY@example.com", AdapterVersion: "v0",
 		Credentials: map[string]auth.Secret{"client_id": " CANARY", "api_key": "CANARY"},
-		Settings:    map[string]string{"reservations": "v2", "page": "10"},
+		Settings:    map[string]string{"reservations": "v2", "page": "10", "calendar": "old"},
 	}
 	_, err := guesty.ConfigOf(in)
 	if err == nil {
@@ -53,7 +53,7 @@ func TestConfigOfNamesEveryProblem(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Integration.ID is empty", `Integration.Partner is "airbnb"`, `credential "api_key" is not known`, `setting "page" is not known`,
-		"credential client_id has a space", "credential client_secret is missing", "BaseURL has a user", `setting reservations is "v2"`, `AdapterVersion is "v0"`,
+		"credential client_id has a space", "credential client_secret is missing", "BaseURL has a user", `setting reservations is "v2"`, `setting calendar is "old"`, `AdapterVersion is "v0"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %q", want, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/ratelimit"
 	"github.com/integrationkit/integrationkit/retry"
+	"github.com/integrationkit/integrationkit/webhook"
 )
 
 // Limits that Guesty keeps.
@@ -36,9 +37,10 @@ var (
 
 // Driver is one integration's connection to Guesty. Use [New]. It is safe for concurrent use.
 type Driver struct {
-	family Family
-	api    *driver.Client
-	adapt  adapter
+	family   Family
+	calendar Calendar
+	api      *driver.Client
+	adapt    adapter
 }
 
 var (
@@ -48,6 +50,12 @@ var (
 	_ driver.TransactionLister = (*Driver)(nil)
 	_ driver.TransactionGetter = (*Driver)(nil)
 	_ driver.MediaLister       = (*Driver)(nil)
+	_ driver.CalendarLister    = (*Driver)(nil)
+	_ driver.CalendarPusher    = (*Driver)(nil)
+	_ driver.StatusPusher      = (*Driver)(nil)
+	_ driver.WebhookSource     = (*Driver)(nil)
+	_ driver.WebhookRegistrar  = (*Driver)(nil)
+	_ webhook.SecretFetcher    = (*Driver)(nil)
 )
 
 // Register adds the driver to a registry.
@@ -105,7 +113,7 @@ func New(env driver.Env) (*Driver, error) {
 		Credential:  source,
 		Limiter:     limiter,
 		LimitKey:    account,
-		// No endpoint takes an idempotency key, so no write is repeated whose answer was lost.
+		// No endpoint takes an idempotency key: a POST whose answer was lost is not repeated. The other writes set states.
 		Retry:     retry.Policy{Classifiers: []retry.Classifier{dialect}},
 		Header:    http.Header{"Accept": {"application/json"}},
 		RequestID: requestIDs,
@@ -114,7 +122,7 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Driver{family: c.Reservations, api: api, adapt: adapters[c.AdapterVersion]}, nil
+	return &Driver{family: c.Reservations, calendar: c.Calendar, api: api, adapt: adapters[c.AdapterVersion]}, nil
 }
 
 // origin returns scheme and host of a URL that was found valid.

@@ -13,6 +13,8 @@ type adapter struct {
 	listing     wire.Decoder[driver.Resource]
 	reservation wire.Decoder[driver.Transaction]
 	photo       func(listing string) wire.Decoder[driver.Media]
+	day         func(listing string) wire.Decoder[driver.Day]           // of the full calendar
+	blocks      func(listing, currency string) wire.Decoder[driver.Day] // of the minified one
 }
 
 // v1 is the newest version, and the only one.
@@ -24,6 +26,16 @@ var adapters = map[string]adapter{v1: {
 	photo: func(of string) wire.Decoder[driver.Media] {
 		return wire.Decoder[driver.Media]{Kind: driver.KindMedia, ID: []string{"_id", "id"}, Private: private, Read: func(o wire.Object) (driver.Media, error) {
 			return photo(o, of), nil
+		}}
+	},
+	day: func(of string) wire.Decoder[driver.Day] {
+		return wire.Decoder[driver.Day]{Kind: driver.KindDay, ID: []string{"date"}, Private: private, Read: func(o wire.Object) (driver.Day, error) {
+			return fullDay(o, of)
+		}}
+	},
+	blocks: func(of, currency string) wire.Decoder[driver.Day] {
+		return wire.Decoder[driver.Day]{Kind: driver.KindDay, ID: []string{"date"}, Private: private, Read: func(o wire.Object) (driver.Day, error) {
+			return blockedDay(o, of, currency)
 		}}
 	},
 }}

@@ -11,6 +11,10 @@
 //   - GET /v1/listings and /v1/listings/{id}: skip, limit, sort, fields, ids, nids, q, city, active, pmsActive, listed;
 //   - GET /v1/reservations (classic, with filters), /v1/reservations/{id}, /v1/reservations-v3/search, /v1/reservations-v3?reservationIds[]=;
 //   - GET /v1/properties-api/property-photos/property-photos/{listingId};
+//   - GET /v1/availability-pricing/api/calendar/listings/{id} and …/minified/{id}, PUT of the former: what is booked stays so, whatever is written;
+//   - PUT /v1/reservations-v3/{id}/status;
+//   - GET, POST /v1/webhooks, GET, PUT, DELETE /v1/webhooks/{id}, and GET /v1/webhooks-v2/secret, 404 for the first three seconds; [Server.Deliveries] are
+//     signed as Svix signs;
 //   - 15 requests a second, 120 a minute, 5000 an hour, 15 in flight, with X-RateLimit-… headers and Retry-After.
 //
 // # What it is hard to get right against

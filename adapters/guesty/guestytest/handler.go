@@ -75,7 +75,10 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const photosPath = "/v1/properties-api/property-photos/property-photos/"
+const (
+	photosPath = "/v1/properties-api/property-photos/property-photos/"
+	v3Path     = "/v1/reservations-v3/"
+)
 
 // handle answers everything but the token endpoint.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
@@ -89,6 +92,17 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		message(w, http.StatusForbidden, "You don't have permission to access this resource. Please contact support.")
+		return
+	}
+	switch path := r.URL.Path; {
+	case path == secretPath, path == hooksPath, strings.HasPrefix(path, hooksPath+"/"):
+		s.serveHooks(w, r)
+		return
+	case r.Method == http.MethodPut && strings.HasPrefix(path, calendarPath):
+		s.writeDays(w, r)
+		return
+	case r.Method == http.MethodPut && strings.HasPrefix(path, v3Path) && strings.HasSuffix(path, "/status"):
+		s.writeStatus(w, r, strings.TrimSuffix(path[len(v3Path):], "/status"))
 		return
 	}
 	if r.Method != http.MethodGet {
@@ -108,6 +122,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.searchV3(w, r)
 	case path == "/v1/reservations-v3":
 		s.readV3(w, r)
+	case strings.HasPrefix(path, calendarPath):
+		s.readCalendar(w, r)
 	case strings.HasPrefix(path, photosPath):
 		s.photos(w, r, path[len(photosPath):])
 	case strings.HasPrefix(path, "/v1/listings/"):

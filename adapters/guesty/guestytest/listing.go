@@ -19,6 +19,8 @@ const (
 	kindField
 	kindChannel
 	kindUser
+	kindDay
+	kindHook
 )
 
 // Fields of the dice of a listing.

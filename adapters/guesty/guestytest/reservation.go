@@ -111,6 +111,11 @@ func (s *Server) stay(i int) stay {
 	if edits > 0 && d.Int(rCancel+edits, 3) == 0 {
 		r.status = "canceled"
 	}
+	s.mu.Lock()
+	if written := s.statuses[i]; written != "" {
+		r.status = written
+	}
+	s.mu.Unlock()
 	r.canceledAtKnown = r.status == "canceled"
 	r.guests = 1 + (d.Int(rGuests, 6)+max(edits, 0))%6
 	r.nightly = 4500 + 50*d.Int(rPrice, 700)

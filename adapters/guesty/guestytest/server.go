@@ -11,6 +11,7 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,13 @@ type Server struct {
 	listings     *partnersim.Population
 	reservations *partnersim.Population
 	requests     atomic.Uint64
+
+	mu       sync.Mutex // guards what clients wrote, below
+	edits    map[dayKey]edit
+	statuses map[int]string
+	hooks    []*hook
+	made     int // subscriptions ever
+	sent     int // deliveries ever
 }
 
 // NewServer returns a simulated account, or an error that names everything that is wrong with c.
@@ -97,6 +105,7 @@ func NewServer(c Config) (*Server, error) {
 		c.Odd = 7
 	}
 	s := &Server{
+		edits: map[dayKey]edit{}, statuses: map[int]string{},
 		cfg: c, account: partnersim.HexID(c.Seed, kindAccount, 0),
 		listings:     partnersim.NewPopulation(c.Seed^kindListing, c.Listings),
 		reservations: partnersim.NewPopulation(c.Seed^kindReservation, c.Listings*c.ReservationsPerListing),
