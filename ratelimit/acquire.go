@@ -44,13 +44,16 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			k.mu.Unlock()
 			continue
 		}
-		if l.quota != nil || k.first != nil || k.left < cost || k.claim.w != nil {
+		if l.quota != nil || k.first != nil || k.left < cost || k.claim.w != nil || now < k.next {
 			return l.wait(ctx, k, c, cost)
 		}
 		k.drain()
 		v, slot, gen := k.take(cost, 0, now)
 		if !v.ok {
 			return l.wait(ctx, k, c, cost)
+		}
+		if l.o.Smooth > 0 {
+			l.spread(k, cost, now)
 		}
 		if l.lease > 0 && k.spend(cost, l.lease, now) {
 			k.mu.Unlock()

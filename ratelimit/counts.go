@@ -125,6 +125,11 @@ func (c *counts) refuse(cost, ahead, busy int64) verdict {
 			continue
 		}
 		if s.method != byFlight && cost > t.limit {
+			if cost <= min(t.told, s.limit) { // the pace alone is below it
+				t.paced = cost
+				t.limits(s, c.p, c.now)
+				return c.ask(cost, ahead, c.now)
+			}
 			return verdict{over: true, tier: i, at: c.now + s.per}
 		}
 		at, open := t.when(s, c.p, c.now, n, busy, c.inflight, c.dated)

@@ -54,6 +54,16 @@
 //
 // What a partner writes that makes no sense is taken as absent.
 //
+// # When the partner tells nothing
+//
+// Some partners refuse what is too much and say neither how much that is nor when to come back, or keep a stricter limit than they document. With
+// [Options.Adaptive] a key's pace is learnt from the refusals: cut by a share of what was really spent, once for all refusals of a burst, and raised
+// again step by step while there are none. It is a share of the tiers' own limits, so that one generous tier is enough:
+//
+//	ratelimit.New(ratelimit.Tiers{{Requests: 1000, Per: time.Minute}}, ratelimit.Options{Adaptive: &ratelimit.Adaptive{Start: 0.1}})
+//
+// [Usage] shows it; State, or the Quota, keeps it. [Options.Smooth] spreads calls evenly over a window, for partners that throttle bursts within it.
+//
 // # Who waits
 //
 // Callers of a key are admitted by [Priority]; those of one priority in turn by [Call.Tenant], in proportion to [Call.Weight] and by what their

@@ -39,6 +39,9 @@ type key struct {
 	// guests wait in another key's line for room here too; with when each must have been admitted.
 	guests map[*waiter]int64
 	claim  claim
+
+	pace *pace // nil unless it is learnt
+	next int64 // with Smooth: when the next call may go
 }
 
 // claim is room that is left to a caller which waits in another key's line, and is about to have its turn there. The zero
@@ -102,6 +105,11 @@ func (l *Limiter) key(name string) (*key, error) {
 			l.coldStart(k, now)
 		}
 	}
+	if l.o.Adaptive != nil {
+		if k.pace = l.newPace(); l.quota == nil && k.pace.share < 1 {
+			k.keep(k.pace.share)
+		}
+	}
 	if l.o.State != nil {
 		k.left = 0
 	}
@@ -131,7 +139,7 @@ func (l *Limiter) reclaim(now int64, most int) {
 	for name, k := range l.keys {
 		k.mu.Lock()
 		k.drain()
-		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil || k.idle(now)) {
+		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil || k.idle(now)) && k.forgettable(l.o.Adaptive, now) {
 			k.gone = true
 			delete(l.keys, name)
 			l.last.CompareAndSwap(k, nil)

@@ -21,6 +21,7 @@ type Limiter struct {
 	quota Quota // nil: counted in this process
 	run   uint64
 	lease int64 // how much may be spent on one save; 0 without State
+	even  int   // the tier that Smooth spreads
 
 	closed  atomic.Bool
 	last    atomic.Pointer[key] // the key made last: a limiter with one key needs no look-up
@@ -45,6 +46,11 @@ type Options struct {
 	State StateStore
 	// ColdStart says how a key of an in-memory limiter starts about which State knows nothing.
 	ColdStart ColdStart
+	// Adaptive learns the pace that the partner takes when it does not tell; nil: the tiers' limits are taken as stated.
+	Adaptive *Adaptive
+	// Smooth spreads the calls of each key over the window of this length, that of one of the tiers: with 120 per minute, one each half second,
+	// rather than 120 and then silence. Each process spreads its own calls. 0: a window's calls go as they come.
+	Smooth time.Duration
 	// MaxWait is the longest wait a call is held for; a longer one is refused at once. 0: bounded by the context
 	// alone; negative: never wait. retry.WithMaxWait takes precedence.
 	MaxWait time.Duration
@@ -114,9 +120,6 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 		bad(o.ColdStart == Fresh, "ColdStart is for a limiter in memory; the Quota has its own")
 		bad(slices.Equal(o.Quota.Tiers(), tiers), "the Quota counts other tiers: %v, not %v", o.Quota.Tiers(), tiers)
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
 	if o.LostGrace == 0 {
 		o.LostGrace = time.Second
 	}
@@ -124,6 +127,11 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 		o.MaxKeys = 100_000
 	}
 	l := &Limiter{o: o, id: limiters.Add(1), plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: make(map[string]*key), scanned: math.MinInt64}
+	l.adaptive(bad)
+	l.smooth(bad)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
 	if o.State != nil {
 		l.run, l.lease = newRun(), l.plan.lease()
 	}
@@ -299,6 +307,9 @@ func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
 			fresh := newCounts(l.plan)
 			u = fresh.usage(l.now())
 		}
+		if l.o.Adaptive != nil {
+			u.Pace = l.o.Adaptive.Start
+		}
 		return u, nil
 	}
 	k.mu.Lock()
@@ -308,5 +319,8 @@ func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
 		u = k.usage(l.now())
 	}
 	u.Waiting = int(k.waiting.Load())
+	if k.pace != nil {
+		u.Pace = k.pace.share
+	}
 	return u, nil
 }

@@ -288,6 +288,7 @@ func (p *party) saveAndUnlock() {
 	var saves uint64
 	for i := range p.parts {
 		pt := &p.parts[i]
+		pt.l.spread(pt.k, pt.cost, pt.permit.at)
 		if pt.l.lease > 0 && pt.k.spend(pt.cost, pt.l.lease, pt.permit.at) {
 			saves |= 1 << i
 		}

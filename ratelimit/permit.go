@@ -25,10 +25,12 @@ type Permit struct {
 // [Set] charged the one it is about.
 func (p Permit) Answered(now time.Time, status int, h http.Header) {
 	spent := p.answered(now, h)
-	if status == http.StatusTooManyRequests && h != nil {
-		if at, ok := retry.ParseRetryAfter(h, now); ok {
-			p.throttled(spent, retry.Request, at, now)
+	if status == http.StatusTooManyRequests {
+		at, ok := time.Time{}, false
+		if h != nil {
+			at, ok = retry.ParseRetryAfter(h, now)
 		}
+		p.throttled(spent, retry.Request, at, now, ok)
 	}
 }
 
@@ -47,13 +49,17 @@ func (p Permit) answered(now time.Time, h http.Header) (spent uint64) {
 	return spent
 }
 
-// throttled says that the partner refused the call for coming too early; the zero at if it did not say for how long.
-func (p Permit) throttled(spent uint64, scope retry.Scope, at, now time.Time) {
+// throttled says that the partner refused the call for coming too early; the zero at if it did not say for how long. It slows down, and parks if
+// it shall.
+func (p Permit) throttled(spent uint64, scope retry.Scope, at, now time.Time, park bool) {
 	switch {
 	case p.all != nil:
-		p.all.throttled(spent, scope, at, now)
+		p.all.throttled(spent, scope, at, now, park)
 	case p.k != nil && scope != retry.Endpoint: // others of the key would be admitted
-		p.l.parkFor(p.k.name, at, now)
+		p.l.slowDown(p.k, p.at)
+		if park {
+			p.l.parkFor(p.k.name, at, now)
+		}
 	}
 }
 
@@ -91,10 +97,16 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	if l.quota != nil {
 		ctx := context.Background()
 		if len(obs) > 0 {
+			if k.pace != nil {
+				l.atPace(k, obs)
+			}
 			l.report(k.name, l.quota.Observe(ctx, k.name, l.plan.time(p.at), t, obs))
 		}
 		l.report(k.name, l.quota.Settle(ctx, k.name, p.grant(), Settlement{Arrived: t.Add(grace), Now: t}))
 		l.ended(k.name)
+		if k.pace != nil && grace == 0 {
+			l.report(k.name, l.adaptQuota(k, p.at, false))
+		}
 		return spent
 	}
 	k.mu.Lock()
@@ -104,6 +116,9 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	}
 	k.arrive(int32(p.slot), p.gen, now+int64(grace), now, grace == 0)
 	k.signalOpen()
+	if k.pace != nil && grace == 0 {
+		l.speedUp(k, now)
+	}
 	k.mu.Unlock()
 	return spent
 }

@@ -35,7 +35,7 @@ type Quota interface {
 	// Park admits nothing for the key before until; an earlier until than the one in force has no effect,
 	// the zero time lifts it.
 	Park(ctx context.Context, key string, until time.Time) error
-	// Usage returns the state of the key's tiers; Waiting is left to the [Limiter].
+	// Usage returns the state of the key's tiers; Waiting and Pace are left to the [Limiter].
 	Usage(ctx context.Context, key string, now time.Time) (Usage, error)
 }
 
@@ -105,6 +105,7 @@ type Usage struct {
 	InFlight    int64
 	ParkedUntil time.Time // zero: not parked
 	Waiting     int       // callers waiting in this process
+	Pace        float64   // the share of the limits that [Adaptive] has learnt; 0 without
 }
 
 // TierUsage is the state of one tier.

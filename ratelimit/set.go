@@ -222,12 +222,12 @@ func (p *party) acquire() (Permit, error) {
 	for i := range p.parts {
 		pt := &p.parts[i]
 		k := pt.k
-		if pt.l.quota != nil || k.first != nil || k.left < pt.cost || k.claim.w != nil {
+		now := pt.l.now()
+		if pt.l.quota != nil || k.first != nil || k.left < pt.cost || k.claim.w != nil || now < k.next {
 			p.in = i
 			return p.wait()
 		}
 		k.drain()
-		now := pt.l.now()
 		if !k.ask(pt.cost, 0, now).ok {
 			p.in = i
 			return p.wait()

@@ -127,11 +127,14 @@ func (l *Limiter) stateError(ctx context.Context, err error) error {
 	return l.unavailable(err)
 }
 
-// The record: version, flags, run, when it was saved, parked until (0: not), owed, and of each tier that is written
+// The record: version, flags, run, when it was saved, parked until (0: not), owed, if it was learnt the pace and that of the last refusal in
+// billionths, and of each tier that is written
 // down its kind, window and charges, each with its age. Times are Unix nanoseconds.
 const (
 	stateVersion = 1
 	stateClean   = 1 // flag: the limiter was closed, and every tier is written down
+	statePace    = 2 // flag: the pace is written down
+	billion      = 1e9
 )
 
 var errState = errors.New("ratelimit: the saved state cannot be read; every tier is sat out")
@@ -158,6 +161,11 @@ func (k *key) snapshot(l *Limiter, grant int64, clean bool) []byte {
 		owed += grant
 	}
 	b = binary.AppendUvarint(b, uint64(owed))
+	if k.pace != nil {
+		b[1] |= statePace
+		b = binary.AppendUvarint(b, uint64(k.pace.share*billion))
+		b = binary.AppendUvarint(b, uint64(k.pace.at*billion))
+	}
 	for i := range k.tiers {
 		t, s := &k.tiers[i], &l.plan.specs[i]
 		if s.method == byFlight || !clean && !s.long() {
@@ -188,6 +196,7 @@ type saved struct {
 	run        uint64
 	at, parked int64
 	owed       int64
+	pace, last float64 // 0: not written down
 	tiers      []savedTier
 }
 
@@ -204,11 +213,15 @@ func decodeState(b []byte) (saved, error) {
 	if v := r.byte(); v != stateVersion {
 		return saved{}, fmt.Errorf("%w: version %d", errState, v)
 	}
-	s.clean = r.byte() == stateClean
+	flags := r.byte()
+	s.clean = flags&stateClean != 0
 	s.run = r.uint64()
 	s.at = r.varint()
 	s.parked = r.varint()
 	s.owed = r.count()
+	if flags&statePace != 0 {
+		s.pace, s.last = float64(r.count())/billion, float64(r.count())/billion
+	}
 	for !r.failed && len(r.b) > 0 {
 		t := savedTier{kind: Kind(r.byte()), per: r.count(), shut: r.count()}
 		n := r.count()
@@ -308,6 +321,11 @@ func (l *Limiter) restore(k *key, data []byte) error {
 		case l.o.ColdStart == SitOut:
 			t.sitOut(spec, 0)
 		}
+	}
+	if k.pace != nil && s.pace > 0 {
+		k.pace.share = min(1, max(l.o.Adaptive.Floor, s.pace))
+		k.pace.at = min(1, max(l.o.Adaptive.Floor, s.last))
+		k.keep(k.pace.share)
 	}
 	if s.owed > 0 {
 		k.dated = insert(k.dated, charge{grace, s.owed})

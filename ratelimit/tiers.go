@@ -27,6 +27,14 @@ type spec struct {
 	per    int64 // nanoseconds
 }
 
+// most is the limit as stated, of requests per window.
+func (s *spec) most() int64 {
+	if s.method == byFlight {
+		return s.limit
+	}
+	return s.tier.Requests
+}
+
 // plan is what the counts of all keys have in common.
 type plan struct {
 	tiers    Tiers
@@ -82,7 +90,9 @@ func (p *plan) nanos(ns int64) int64 { return p.wall + ns }
 // tierCounts is the state of one tier of one key: what the partner has counted, and the limit in force. Requests in
 // flight are counted for all tiers together, by counts.
 type tierCounts struct {
-	limit int64 // the tier's own, or less where the partner said less
+	limit int64 // in force: the tier's own, or less
+	told  int64 // by the partner
+	paced int64 // by what was learnt
 	used  int64 // charged now; not kept by byBucket
 	shut  int64 // nothing is admitted before: a window that is sat out
 	seen  int64 // when the request was sent whose answer was observed last
@@ -96,7 +106,7 @@ type tierCounts struct {
 }
 
 func (t *tierCounts) init(s *spec, p *plan) {
-	t.limit = s.limit
+	t.limit, t.told, t.paced = s.limit, math.MaxInt64, math.MaxInt64
 	t.shut, t.seen, t.window = math.MinInt64, math.MinInt64, math.MinInt64
 	switch s.method {
 	case byRing:
@@ -265,6 +275,13 @@ func (t *tierCounts) freed(s *spec, p *plan, need int64, dated []charge) (at, mi
 
 // cut puts the limit that the partner reports into force, but never more than the tier's own.
 func (t *tierCounts) cut(s *spec, p *plan, now, limit int64) {
+	t.told = limit
+	t.limits(s, p, now)
+}
+
+// limits puts the least of what is known of the limit into force.
+func (t *tierCounts) limits(s *spec, p *plan, now int64) {
+	limit := min(t.told, t.paced)
 	t.limit = min(limit, s.limit)
 	if s.method != byBucket {
 		return

@@ -75,7 +75,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	t.learn(req, resp)
 	if v := retry.Judge(req, resp, nil); v.Class == retry.RateLimit {
-		permit.throttled(spent, v.Scope, v.At, now)
+		permit.throttled(spent, v.Scope, v.At, now, true)
 	}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		permit.Release()

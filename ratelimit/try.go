@@ -64,10 +64,16 @@ func (p *party) try(now int64, first bool) outcome {
 	out := outcome{ok: true, own: true, part: p.in, at: now}
 	for i := range p.parts {
 		pt := &p.parts[i]
+		k, at := pt.k, now+pt.offset
+		if pt.l.o.Smooth > 0 {
+			if next := k.next + pt.l.spacing(k, p.ahead(i)); at < next {
+				out.turnedDown(p, i, next-pt.offset, false, pt.tier("smooth"))
+				continue
+			}
+		}
 		if pt.l.quota != nil {
 			continue
 		}
-		k, at := pt.k, now+pt.offset
 		k.drain()
 		if first && k.left < pt.cost {
 			if k.busy {
@@ -126,6 +132,15 @@ func (p *party) takeLocal(now int64) {
 	}
 }
 
+// begin has the pace of keys that are counted by Quotas put into force; no key is locked.
+func (p *party) begin() {
+	for i := range p.parts {
+		if pt := &p.parts[i]; pt.l.quota != nil && pt.k.pace != nil {
+			pt.l.report(pt.k.name, pt.l.beginPace(pt.k))
+		}
+	}
+}
+
 // takeRemote takes from all parts. The locks are not held while Quotas are asked.
 func (p *party) takeRemote(now int64) outcome {
 	p.takeLocal(now)
@@ -137,6 +152,7 @@ func (p *party) takeRemote(now int64) outcome {
 		}
 	}
 	p.unlock()
+	p.begin()
 	out := outcome{ok: true, own: true, part: p.in, at: now}
 	// The part that refused last comes first: when one refuses, what was taken of others has to be given back.
 	for n := range p.parts {
@@ -212,9 +228,9 @@ func (p *party) permit() Permit {
 	return Permit{all: p}
 }
 
-// throttled parks what the partner's refusal is about: the parts of which it reported that nothing is left (spent, by index), or else the
+// throttled slows down, and parks, what the partner's refusal is about: the parts of which it reported that nothing is left (spent, by index), or else the
 // narrowest that covers the scope, or else the widest.
-func (p *party) throttled(spent uint64, scope retry.Scope, at, now time.Time) {
+func (p *party) throttled(spent uint64, scope retry.Scope, at, now time.Time, park bool) {
 	if scope == retry.Request { // not said
 		scope = retry.Integration
 	}
@@ -229,7 +245,10 @@ func (p *party) throttled(spent uint64, scope retry.Scope, at, now time.Time) {
 	}
 	for i := range p.parts {
 		if pt := &p.parts[i]; spent>>i&1 != 0 || spent == 0 && pt.scope == chosen {
-			pt.l.parkFor(pt.k.name, at, now)
+			pt.l.slowDown(pt.k, pt.permit.at)
+			if park {
+				pt.l.parkFor(pt.k.name, at, now)
+			}
 		}
 	}
 }
