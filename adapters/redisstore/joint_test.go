@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -58,6 +59,18 @@ func TestTakeAll(t *testing.T) {
 			t.Errorf("%s quota: no error", name)
 		}
 	}
+}
+
+func TestJoiner(t *testing.T) {
+	c := client(t, services.Redis(t).Addr)
+	n := 0
+	ratelimittest.Joiner(t, func(t *testing.T, tiers ...ratelimit.Tiers) (all []ratelimit.Joiner) {
+		for _, ts := range tiers {
+			n++
+			all = append(all, begun(t, c, ts, redisstore.Options{Name: fmt.Sprint("joint", n)}))
+		}
+		return all
+	})
 }
 
 func testTakeAll(t *testing.T, app, account *redisstore.Quota, scripts func() int) {

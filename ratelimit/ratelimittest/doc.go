@@ -22,5 +22,5 @@
 //
 // [Ledger] counts what arrives as a strict partner would, for tests in real time or with a partner of one's own.
 //
-// [Quota] is the suite that every backend of a limiter passes.
+// [Quota] is the suite that every backend of a limiter passes, and [Joiner] that of those which take from several quotas at once.
 package ratelimittest

@@ -20,3 +20,16 @@ func TestMemory(t *testing.T) {
 		return m
 	})
 }
+
+func TestMemoryJoins(t *testing.T) {
+	ratelimittest.Joiner(t, func(t *testing.T, tiers ...ratelimit.Tiers) (all []ratelimit.Joiner) {
+		for _, ts := range tiers {
+			m, err := ratelimit.NewMemory(ts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, m)
+		}
+		return all
+	})
+}

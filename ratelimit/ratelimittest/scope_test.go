@@ -82,7 +82,9 @@ func TestPromise3_ModelOfScopes(t *testing.T) {
 	}
 	// Whatever is left out is noticed, and named.
 	for without, name := range map[string]string{
-		"account": "tier 5/1s can", "application": "tier 400/1m0s of application can", "messages": "tier 3/1m0s of messages can",
+		"account":     "tier 5/1s can",
+		"application": "tier 400/1m0s of application can",
+		"messages":    "tier 3/1m0s of messages can",
 	} {
 		m := scoped(1)
 		rep := m.Run(t, func(t *testing.T) ratelimittest.Do { return ruled(t, m, without) })
@@ -97,8 +99,10 @@ func TestScopesAreChecked(t *testing.T) {
 		For: time.Minute, Loads: []ratelimittest.Load{{}},
 		Scopes: []ratelimittest.Scope{{Tiers: ratelimit.Tiers{{Requests: 1}}}},
 	}.Validate()
-	if err == nil || !strings.Contains(err.Error(), "scope 0 has no Name") || !strings.Contains(err.Error(), "Per is 0s") {
-		t.Errorf("got %v", err)
+	for _, want := range []string{"scope 0 has no Name", "Per is 0s"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
 	}
 	// A partner may have no limits for each key.
 	m := ratelimittest.Model{
