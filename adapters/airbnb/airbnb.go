@@ -17,15 +17,37 @@ import (
 
 const limitSource = "a table in a public client (alexsoft037/django-api, rental_integrations/airbnb/service.py), of about 2019; whether it still holds is unverified"
 
-// userLimit is what a host's account may do.
-var userLimit = driver.Limit{
-	Name: "user", SharedBy: "host account",
-	Tiers: ratelimit.Tiers{
-		{Name: "endpoint-10s", Requests: 100, Per: 10 * time.Second}, {Name: "endpoint-5m", Requests: 1250, Per: 5 * time.Minute},
-		{Name: "user-hour", Requests: 2000, Per: time.Hour},
-	},
-	Source: limitSource,
-}
+// The limits. Whether an endpoint's is kept for all hosts together or for each, the table does not say, and "endpoint" is a path there: the stricter
+// reading is kept, for all hosts and for all paths of an operation.
+var (
+	addressLimit = driver.Limit{
+		Name: "address", SharedBy: "address that calls come from", Scope: retry.Partner, Source: limitSource,
+		Tiers: ratelimit.Tiers{
+			{Name: "address-10s", Requests: 200, Per: 10 * time.Second}, {Name: "address-5m", Requests: 2500, Per: 5 * time.Minute},
+			{Name: "address-hour", Requests: 20_000, Per: time.Hour}, {Name: "address-day", Requests: 200_000, Per: 24 * time.Hour},
+		},
+	}
+	endpointLimit = driver.Limit{
+		Name: "endpoint", SharedBy: "operation", Scope: retry.Endpoint, Source: limitSource, Unless: []string{"photos", "calendar"},
+		Tiers: ratelimit.Tiers{
+			{Name: "endpoint-10s", Requests: 100, Per: 10 * time.Second}, {Name: "endpoint-5m", Requests: 1250, Per: 5 * time.Minute},
+			{Name: "endpoint-hour", Requests: 7500, Per: time.Hour}, {Name: "endpoint-day", Requests: 90_000, Per: 24 * time.Hour},
+		},
+	}
+	userLimit = driver.Limit{
+		Name: "user", SharedBy: "host account", Source: limitSource,
+		Tiers: ratelimit.Tiers{{Name: "user-hour", Requests: 2000, Per: time.Hour}},
+	}
+	photosLimit = driver.Limit{
+		Name: "photos", SharedBy: "operation", Source: limitSource, Ops: []string{photos},
+		Tiers: ratelimit.Tiers{{Name: "photos-hour", Requests: 50_000, Per: time.Hour}},
+	}
+	calendarLimit = driver.Limit{
+		Name: "calendar", SharedBy: "operation", Source: limitSource, Ops: []string{calendarOp},
+		Tiers: ratelimit.Tiers{{Name: "calendar-minute", Requests: 160, Per: time.Minute}},
+	}
+	limits = []driver.Limit{addressLimit, endpointLimit, userLimit, photosLimit, calendarLimit}
+)
 
 // Driver is one host's connection to Airbnb. Use [New]. It is safe for concurrent use.
 type Driver struct {
@@ -83,7 +105,11 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	limiter, err := env.Limiter(Partner, userLimit, ratelimit.Options{})
+	set, err := env.Limits(Partner,
+		driver.Charge{Limit: addressLimit},
+		driver.Charge{Limit: endpointLimit, KeyOf: func(c ratelimit.Call) string { return c.Op }},
+		driver.Charge{Limit: userLimit, Key: c.Host},
+		driver.Charge{Limit: photosLimit}, driver.Charge{Limit: calendarLimit})
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +118,7 @@ func New(env driver.Env) (*Driver, error) {
 		Integration: in.ID,
 		BaseURL:     c.BaseURL + "/v2",
 		Credential:  source,
-		Limiter:     limiter,
-		LimitKey:    c.Host,
+		Limiter:     set,
 		// No idempotency key was seen in any client, so no write is repeated whose answer was lost.
 		Retry:   retry.Policy{Classifiers: []retry.Classifier{dialect}},
 		Header:  http.Header{"Accept": {"application/json"}, "X-Airbnb-Api-Key": {string(c.APIKey)}},
@@ -119,7 +144,7 @@ func info() driver.Info {
 		Partner: Partner, Title: "Airbnb", APIVersion: "v2",
 		AdapterVersions: []string{v1},
 		Windowed:        []driver.Kind{driver.KindTransaction},
-		Limits:          []driver.Limit{userLimit},
+		Limits:          limits,
 		Scopes:          []string{"vr", "messages_read", "messages_write"}, // as one client asks for, in 2019
 		Credentials:     []string{credentialID, credentialSecret, credentialRefresh},
 	}

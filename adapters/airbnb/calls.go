@@ -20,15 +20,16 @@ import (
 )
 
 const (
-	pageSize = 50              // the maximum (seen in client code)
-	horizon  = 730             // days ahead that reservations are listed for
-	window   = 90              // days of first nights that are listed at once
-	calendar = 180             // days of a calendar that are read at once
-	format   = time.DateOnly   // of days in queries
-	allOf    = "all_status"    // without it, confirmed reservations alone seem to come (unverified)
-	photos   = "photos.list"   // the names of operations
-	listings = "listings.list" //
-	stays    = "reservations.list"
+	pageSize = 50           // the maximum (seen in client code)
+	horizon  = 730          // days ahead that reservations are listed for
+	window   = 90           // days of first nights that are listed at once
+	calendar = 180          // days of a calendar that are read at once
+	allOf    = "all_status" // without it, confirmed reservations alone seem to come (unverified)
+
+	listings   = "listings.list" // the names of operations
+	stays      = "reservations.list"
+	photos     = "photos.list"
+	calendarOp = "calendar_operations.post"
 )
 
 // Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not.
@@ -125,6 +126,18 @@ func (p place) end() driver.Date {
 	return p.last
 }
 
+// touched reports whether a stay has a night in the window, or none that can be read. A server that sends one page for ever sends those of another
+// window.
+func (p place) touched(raw json.RawMessage) bool {
+	o := wire.Fields(raw)
+	start, ok := o.Date("start_date").Get()
+	if !ok {
+		return true
+	}
+	end := o.Date("end_date").Or(start.AddDays(max(min(o.Count("nights").Or(1), 10_000), 1)))
+	return start.Days(p.end()) >= 0 && p.start.Days(end) >= 0
+}
+
 func placeOf(text string) (place, error) {
 	rest, last, ok1 := strings.Cut(text, "..")
 	start, offset, ok2 := strings.Cut(rest, "+")
@@ -166,6 +179,9 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 		p, err := driver.Get[page](ctx, d.api, stays, "/reservations", query)
 		if err != nil {
 			return pagination.Batch[driver.Transaction]{}, err
+		}
+		if len(p.rows) > 0 && !slices.ContainsFunc(p.rows, at.touched) {
+			return pagination.Batch[driver.Transaction]{}, d.undecodable(stays, fmt.Errorf("%w: no reservation is of the dates that were asked for", pagination.ErrLoop))
 		}
 		b := d.adapt.reservation.Each(ctx, d.api, p.rows)
 		b.Rows = len(p.rows)

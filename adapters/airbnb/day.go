@@ -95,16 +95,15 @@ type operation struct {
 // "default", which obeys the listing's availability rules; so do the states blocked and available. Prices are whole units of the
 // listing's currency. Units, rate plans and null cannot be written.
 func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day) (driver.Effect, error) {
-	const op = "calendar_operations.post"
 	ops, err := operations(resourceID, days)
 	if err != nil {
-		return driver.Effect{}, d.refused(op, err)
+		return driver.Effect{}, d.refused(calendarOp, err)
 	}
 	if len(ops) == 0 {
 		return driver.Effect{ID: resourceID, Confirmed: true}, nil
 	}
 	r, err := driver.Send[*driver.Response](ctx, d.api, driver.Call{
-		Op: op, Method: http.MethodPost, Path: "/calendar_operations", Query: url.Values{"_allow_dates_overlap": {"true"}},
+		Op: calendarOp, Method: http.MethodPost, Path: "/calendar_operations", Query: url.Values{"_allow_dates_overlap": {"true"}},
 		Body: map[string]any{"listing_id": json.Number(resourceID), "operations": ops},
 	})
 	if err != nil {

@@ -171,8 +171,10 @@ func (s *Server) Integration(id string) driver.Integration {
 
 // Tiers returns what belongs in driver.Options.Tiers: every declared limit of the driver as the clock on the wall sees it.
 func (s *Server) Tiers() map[string]ratelimit.Tiers {
-	endpoint := s.Limits("endpoint")
-	return map[string]ratelimit.Tiers{"airbnb/user": {endpoint[0], endpoint[1], s.Limits("user")[0]}}
+	return map[string]ratelimit.Tiers{
+		"airbnb/address": s.Limits("api"), "airbnb/user": s.Limits("user"), "airbnb/endpoint": s.Limits("endpoint"),
+		"airbnb/photos": s.Limits("photos"), "airbnb/calendar": s.Limits("calendar"),
+	}
 }
 
 // RevokeTokens makes every access token that was issued so far worthless.
