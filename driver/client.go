@@ -62,6 +62,9 @@ type ClientConfig struct {
 	Header http.Header
 	// RequestID names the response headers that carry the partner's request id; nil means X-Request-Id.
 	RequestID []string
+	// RequestIDOf finds the partner's request id in an answer's body, for partners that put it there; it is asked when no header has it,
+	// of failures and successes. Nil: it is in headers only.
+	RequestIDOf func(body []byte) string
 	// Explain takes the partner's own code and message from an error's body, of which it sees at most 4 KiB, in UTF-8. It must
 	// return nothing that can hold personal data. Nil: nothing is taken.
 	Explain   func(status int, body []byte) (code, message string)

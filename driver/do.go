@@ -71,7 +71,7 @@ func (c *Client) do(ctx context.Context, s *state, call *Call) (*Response, *retr
 			_ = resp.Body.Close() // read whole already
 		}
 		s.status = resp.StatusCode
-		s.requestID = requestID(resp.Header, c.c.RequestID)
+		s.requestID = c.requestID(resp.Header, s.body)
 		to, err := c.redirect(req, resp)
 		if err == nil && to != nil && hops == maxRedirects {
 			err = errRedirects
@@ -251,13 +251,17 @@ func (c *Client) fail(s *state, v retry.Verdict, cause error) *retry.Error {
 	}
 }
 
-func requestID(h http.Header, names []string) string {
-	for _, n := range names {
+// requestID returns the partner's id of the request, "" if the answer has none.
+func (c *Client) requestID(h http.Header, body []byte) string {
+	for _, n := range c.c.RequestID {
 		if v := h.Get(n); v != "" {
 			return oneLine(v)
 		}
 	}
-	return ""
+	if c.c.RequestIDOf == nil || len(body) == 0 {
+		return ""
+	}
+	return oneLine(c.c.RequestIDOf(body))
 }
 
 // oneLine bounds what a partner wrote, and leaves out what does not print.

@@ -102,7 +102,7 @@ func (l *attempt) roundTrip(req *http.Request, s *state) (*http.Response, error)
 		return nil, err
 	}
 	s.status = resp.StatusCode
-	s.requestID = requestID(resp.Header, l.c.c.RequestID)
+	s.requestID = l.c.requestID(resp.Header, nil)
 	v := retry.Judge(req, resp, nil)
 	body, err := l.c.read(resp, v)
 	_ = resp.Body.Close() // what was needed of it is read
@@ -113,6 +113,7 @@ func (l *attempt) roundTrip(req *http.Request, s *state) (*http.Response, error)
 		return nil, err
 	}
 	s.body = body
+	s.requestID = l.c.requestID(resp.Header, body)
 	s.reader.Reset(body)
 	resp.Body = &s.reader
 	return resp, nil

@@ -3,6 +3,7 @@ package bookingcomtest
 import (
 	"encoding/xml"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ func (s *Server) pull(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	limit := s.cfg.Limit
+	if !since.IsZero() {
+		limit = math.MaxInt
+	}
 	if q.Limit > 0 {
 		limit = min(limit, q.Limit)
 	}

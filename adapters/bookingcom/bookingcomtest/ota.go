@@ -3,6 +3,7 @@ package bookingcomtest
 import (
 	"encoding/xml"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,6 +57,9 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, modified bool) {
 		return
 	}
 	limit := s.cfg.Limit
+	if q.Has("last_change") { // unverified, as is that what was acknowledged is sent again: there would be no way to go on
+		limit = math.MaxInt
+	}
 	if n, err := strconv.Atoi(q.Get("limit")); err == nil && n > 0 {
 		limit = min(n, limit)
 	}

@@ -1,0 +1,183 @@
+package bookingcom
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+
+	"github.com/integrationkit/integrationkit/driver"
+)
+
+// piece is one reservation of a document: what is kept of it, and whether it could be read.
+type piece struct {
+	message driver.Message
+	whole   bool // well-formed XML
+}
+
+// split takes a document of reservations apart at elements of the name. Where it is no XML as a whole, it is taken apart at the tags, so that one
+// reservation that cannot be read does not hold up all others for ever. rest says that there is something behind the last one that was
+// begun and not ended: the document was cut.
+func split(doc []byte, path ...string) (pieces []piece, root *node, rest []byte) {
+	root, err := parseXML(doc)
+	if err == nil {
+		for _, n := range root.all(path...) {
+			pieces = append(pieces, pieceOf(doc[n.start:n.end], n))
+		}
+		return pieces, root, nil
+	}
+	name := path[len(path)-1]
+	begin := regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?` + name + `[\s>/]`)
+	end := regexp.MustCompile(`</(?:[A-Za-z_][\w.-]*:)?` + name + `\s*>`)
+	for {
+		at := begin.FindIndex(doc)
+		if at == nil {
+			return pieces, nil, nil
+		}
+		doc = doc[at[0]:]
+		to := end.FindIndex(doc)
+		if next := begin.FindIndex(doc[1:]); to == nil || next != nil && next[0]+1 < to[0] {
+			if next == nil {
+				return pieces, nil, doc
+			}
+			to = []int{next[0] + 1, next[0] + 1} // one whose end is lost
+		}
+		raw := doc[:to[1]]
+		n, err := parseXML(raw)
+		if err == nil {
+			pieces = append(pieces, pieceOf(raw, n))
+		} else {
+			pieces = append(pieces, brokenPiece(raw))
+		}
+		doc = doc[to[1]:]
+	}
+}
+
+func pieceOf(raw []byte, n *node) piece {
+	m := driver.Message{ID: reservationID(n), Account: hotelOf(n), Body: scrub(raw, n)}
+	return piece{m, true}
+}
+
+var (
+	otaID    = regexp.MustCompile(`ResID_Value\s*=\s*["'](\d{1,20})["']`)
+	otaHotel = regexp.MustCompile(`HotelCode\s*=\s*["'](\d{1,20})["']`)
+	bxmlID   = regexp.MustCompile(`</hotel_name>\s*<id>\s*(\d{1,20})\s*</id>|</hotel_id>\s*<id>\s*(\d{1,20})\s*</id>`)
+	bxmlHome = regexp.MustCompile(`<hotel_id>\s*(\d{1,20})\s*</hotel_id>`)
+)
+
+// brokenPiece is one that is not XML: what can be found in its text, so that it is acknowledged and kept.
+func brokenPiece(raw []byte) piece {
+	find := func(patterns ...*regexp.Regexp) string {
+		for _, p := range patterns {
+			if m := p.FindSubmatch(raw); m != nil {
+				for _, group := range m[1:] {
+					if len(group) > 0 {
+						return string(group)
+					}
+				}
+			}
+		}
+		return ""
+	}
+	return piece{driver.Message{ID: find(otaID, bxmlID), Account: trimZeros(find(otaHotel, bxmlHome)), Body: mask(raw)}, false}
+}
+
+// reservationID returns a reservation's number, "" if it has none.
+func reservationID(n *node) string {
+	if n.name == bxmlReservation {
+		return n.child("id").value()
+	}
+	return n.child("ResGlobalInfo", "HotelReservationIDs", "HotelReservationID").attr("ResID_Value")
+}
+
+// hotelOf returns the property's id, "" if it is not there: in OTA it is in the rooms only.
+func hotelOf(n *node) string {
+	if n.name == bxmlReservation {
+		return trimZeros(n.child("hotel_id").value())
+	}
+	for _, p := range n.all("RoomStays", "RoomStay", "BasicPropertyInfo") {
+		if code := p.attr("HotelCode"); code != "" {
+			return trimZeros(code)
+		}
+	}
+	return ""
+}
+
+// trimZeros takes off the leading zeros that a sample's ids have.
+func trimZeros(id string) string {
+	for len(id) > 1 && id[0] == '0' {
+		id = id[1:]
+	}
+	return id
+}
+
+// cardElements are what is emptied: OTA's and B.XML's.
+var cardElements = []string{"CardHolderName", "cc_number", "cc_cvc", "cc_name", "cc_expiration_date", "dc_issue_number", "dc_start_date"}
+
+// scrub returns a copy of a reservation without its payment card: the secure host is in scope of PCI DSS, and what keeps messages need not be.
+func scrub(raw []byte, n *node) []byte {
+	type cut struct {
+		from, to int
+		by       []byte
+	}
+	var cuts []cut
+	base := n.start
+	n.walk(func(e *node) {
+		switch {
+		case slices.Contains(cardElements, e.name):
+			cuts = append(cuts, cut{e.opened - base, e.closing - base, nil})
+		case e.name == "PaymentCard":
+			cuts = append(cuts, cut{e.start - base, e.opened - base, mask(blankAttributes(raw[e.start-base : e.opened-base]))})
+		}
+	})
+	slices.SortFunc(cuts, func(a, b cut) int { return a.from - b.from })
+	var out []byte
+	at := 0
+	for _, c := range cuts {
+		if c.from < at { // within one that was cut
+			continue
+		}
+		out = append(append(out, raw[at:c.from]...), c.by...)
+		at = c.to
+	}
+	return mask(append(out, raw[at:]...))
+}
+
+// cardAttribute is what is emptied in a PaymentCard; what stays is its kind and a virtual card's dates and balance.
+var cardAttribute = regexp.MustCompile(`((?:CardNumber|SeriesCode|ExpireDate|CardHolderName)\s*=\s*)("[^"<]*"|'[^'<]*')`)
+
+func blankAttributes(tag []byte) []byte { return cardAttribute.ReplaceAll(tag, []byte(`$1""`)) }
+
+var (
+	// cardNumber is what may be one where it does not belong, or in what could not be read: 13 to 19 digits, in groups or not, that begin as cards do.
+	cardNumber = regexp.MustCompile(`\b[2-6](?:[ -]?\d){12,18}\b`)
+	cardText   = regexp.MustCompile(`(<(?:cc_\w+|dc_\w+|CardHolderName)>)[^<]*`)
+)
+
+// mask takes out what looks like a card wherever it stands: guests write numbers into remarks.
+func mask(raw []byte) []byte {
+	raw = cardText.ReplaceAll(blankAttributes(bytes.Clone(raw)), []byte("$1"))
+	return cardNumber.ReplaceAllFunc(raw, func(m []byte) []byte {
+		if luhn(m) {
+			return []byte("[card]")
+		}
+		return m
+	})
+}
+
+// luhn reports whether the digits have the check digit of a card's number (ISO/IEC 7812-1, annex B).
+func luhn(text []byte) bool {
+	sum, double := 0, false
+	for _, c := range slices.Backward(text) {
+		if c < '0' || c > '9' {
+			continue
+		}
+		d := int(c - '0')
+		if double {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum, double = sum+d, !double
+	}
+	return sum%10 == 0
+}
