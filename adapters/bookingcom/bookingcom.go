@@ -21,12 +21,12 @@ const sharedBy = "machine account"
 // Limits that Booking.com keeps.
 var (
 	apiLimit = driver.Limit{
-		Name: "api", SharedBy: sharedBy,
+		Name: "api", SharedBy: sharedBy, Unless: []string{"reservations"},
 		Tiers:  ratelimit.Tiers{{Name: "minute", Requests: 75, Per: time.Minute}},
 		Source: "Unverified: no table of limits is published. The lowest of the numbers in public code (75 to 700 a minute for an endpoint).",
 	}
 	reservationsLimit = driver.Limit{
-		Name: "reservations", SharedBy: sharedBy,
+		Name: "reservations", SharedBy: sharedBy, Ops: []string{"queue.*"},
 		Tiers:  ratelimit.Tiers{{Name: "concurrent", Concurrent: 1}},
 		Source: "developers.booking.com, reservations API: no concurrent calls, a poll every 20 s, 5 s between an acknowledgement and the next GET.",
 	}
@@ -85,25 +85,21 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	limiter, err := env.Limiter(Partner, apiLimit, ratelimit.Options{})
+	limits, err := env.Limits(Partner, driver.Charge{Limit: apiLimit, Key: d.account}, driver.Charge{Limit: reservationsLimit, Key: d.account})
 	if err != nil {
 		return nil, err
 	}
-	reservations, err := env.Limiter(Partner, reservationsLimit, ratelimit.Options{})
-	if err != nil {
-		return nil, err
-	}
-	client := func(base string, l *ratelimit.Limiter, accept string) (*driver.Client, error) {
+	client := func(base, accept string) (*driver.Client, error) {
 		return env.Client(driver.ClientConfig{
-			Partner: Partner, Integration: in.ID, BaseURL: base, Credential: credential, Limiter: l, LimitKey: d.account,
+			Partner: Partner, Integration: in.ID, BaseURL: base, Credential: credential, Limiter: limits,
 			Retry:  retry.Policy{Classifiers: []retry.Classifier{dialect}, BaseDelay: 2 * time.Second},
 			Header: http.Header{"Accept": {accept}}, RequestID: []string{"Ruid"}, RequestIDOf: ruid, Explain: explain,
 		})
 	}
-	if d.api, err = client(supply, limiter, "application/json, text/xml, application/xml"); err != nil {
+	if d.api, err = client(supply, "application/json, text/xml, application/xml"); err != nil {
 		return nil, err
 	}
-	if d.secure, err = client(secure, reservations, "text/xml, application/xml"); err != nil {
+	if d.secure, err = client(secure, "text/xml, application/xml"); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -9,7 +9,7 @@ import (
 )
 
 // harness is the suite's view of the driver on a simulated provider: a page for each property, with its three room types.
-func harness(legacy bool) drivertest.Harness {
+func harness(legacy bool, flavor bookingcom.Flavor) drivertest.Harness {
 	h := drivertest.Harness{
 		Register: bookingcom.Register,
 		Partner: func(c drivertest.Conditions) (drivertest.Partner, error) {
@@ -23,10 +23,12 @@ func harness(legacy bool) drivertest.Harness {
 			if legacy {
 				in = bookingcomtest.Legacy(in)
 			}
-			return drivertest.Partner{Server: s.Server, Integration: in}, nil
+			in.Settings["reservations"] = string(flavor)
+			waiting := func() int { n, _ := s.Waiting(); return n }
+			return drivertest.Partner{Server: s.Server, Integration: in, Waiting: waiting}, nil
 		},
 		TokenPath: bookingcomtest.TokenPath,
-		Resources: 7 * 4, Media: 9, MediaOf: bookingcomtest.PropertyID(0),
+		Resources: 7 * 4, Media: 9, MediaOf: bookingcomtest.PropertyID(0), Messages: 7 * 40,
 		Canaries: []string{
 			bookingcomtest.GuestDomain, bookingcomtest.CardNumber, bookingcomtest.CardHolder, bookingcomtest.ClientSecret, bookingcomtest.Password,
 			"Guest Example",
@@ -39,6 +41,6 @@ func harness(legacy bool) drivertest.Harness {
 }
 
 func TestConformance(t *testing.T) {
-	t.Run("token", func(t *testing.T) { drivertest.Run(t, harness(false)) })
-	t.Run("basic", func(t *testing.T) { drivertest.Run(t, harness(true)) })
+	t.Run("token", func(t *testing.T) { drivertest.Run(t, harness(false, bookingcom.OTA)) })
+	t.Run("basic, B.XML", func(t *testing.T) { drivertest.Run(t, harness(true, bookingcom.BXML)) })
 }

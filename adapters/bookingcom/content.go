@@ -48,7 +48,16 @@ func (d *Driver) property(ctx context.Context, id string) (pagination.Batch[driv
 		return pagination.Batch[driver.Resource]{}, err
 	}
 	b := propertyV1.Each(ctx, d.api, []json.RawMessage{data})
+	if len(b.Items) == 1 && trimZeros(b.Items[0].ID) != id {
+		return pagination.Batch[driver.Resource]{}, &retry.Error{
+			Verdict: undecodable, Partner: Partner, Op: "property.get", Integration: d.integration,
+			Err: errors.Join(driver.ErrUndecodable, errors.New("an answer about another property")),
+		}
+	}
 	more := unitV1(id).Each(ctx, d.api, units)
+	for _, u := range more.Items { // a server that answers for another property would do so for ever
+		b.Fingerprint += u.ID + " "
+	}
 	b.Items = append(b.Items, more.Items...)
 	b.Rejected = append(b.Rejected, more.Rejected...)
 	return b, nil
@@ -132,7 +141,7 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 
 // propertyV1 is version 1 for properties.
 var propertyV1 = wire.Decoder[driver.Resource]{
-	Kind: driver.KindResource, ID: []string{"property_id"},
+	Kind: driver.KindResource, ID: []string{"property_id"}, NumericID: true,
 	Read: func(o wire.Object) (driver.Resource, error) {
 		checkIn, _ := o.Object("check_in").Get()
 		checkOut, _ := o.Object("check_out").Get()
@@ -213,7 +222,7 @@ func address(o wire.Object) driver.Opt[driver.Address] {
 // unitV1 is version 1 for the room types of a property.
 func unitV1(property string) wire.Decoder[driver.Resource] {
 	return wire.Decoder[driver.Resource]{
-		Kind: driver.KindResource, ID: []string{"unit_id"},
+		Kind: driver.KindResource, ID: []string{"unit_id"}, NumericID: true,
 		Read: func(o wire.Object) (driver.Resource, error) {
 			occupancy, _ := o.Object("occupancy_details").Get()
 			r := driver.Resource{

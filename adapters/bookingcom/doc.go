@@ -8,7 +8,7 @@
 //
 // An integration is one property, or several ([Config].Properties), and all share the machine account and with it the queue. Reservations are read
 // by importer.FollowQueue, with any of the integrations, and go to the one whose Account the message names; properties, rooms and photos by
-// importer.Run, for each. [Notifications] receives what the Connectivity Notification Service pushes, which is never a reservation.
+// importer.Run, for each. What the Connectivity Notification Service pushes ([Notices]) is never a reservation.
 //
 // What Booking.com publishes is documented at developers.booking.com/connectivity; what public clients are seen to do, and what is a guess,
 // is marked so where it is used. README.md has the quirks.

@@ -41,10 +41,10 @@ type stream struct {
 
 var (
 	newReservations = stream{
-		"reservations.new", "/hotels/ota/OTA_HotelResNotif", "OTA_HotelResNotifRQ", "OTA_HotelResNotifRS", "HotelReservations", otaNew,
+		"queue.new", "/hotels/ota/OTA_HotelResNotif", "OTA_HotelResNotifRQ", "OTA_HotelResNotifRS", "HotelReservations", otaNew,
 	}
 	modifiedReservations = stream{
-		"reservations.modified", "/hotels/ota/OTA_HotelResModifyNotif", "OTA_HotelResModifyNotifRQ", "OTA_HotelResModifyNotifRS", "HotelResModifies", otaModified,
+		"queue.modified", "/hotels/ota/OTA_HotelResModifyNotif", "OTA_HotelResModifyNotifRQ", "OTA_HotelResModifyNotifRS", "HotelResModifies", otaModified,
 	}
 	streams = []stream{newReservations, modifiedReservations}
 )
@@ -118,7 +118,8 @@ func (d *Driver) get(ctx context.Context, s stream, query url.Values) (paginatio
 	}
 	pieces, root, _ := split(doc, s.outer, s.inner)
 	switch {
-	case root == nil && len(pieces) == 0:
+	case root == nil && (len(pieces) == 0 || !ended(doc, s.root)):
+		// Cut on its way: nothing of it was acknowledged, and all of it comes again. One that is whole and no XML comes again as it is.
 		_, err := parseXML(doc)
 		return page, 0, d.failed(s.op, r, undecodable, err)
 	case root != nil && root.child("Errors") != nil: // farther in than the classifier looks
@@ -141,6 +142,12 @@ func (d *Driver) get(ctx context.Context, s stream, query url.Values) (paginatio
 		page.Receipt = rc
 	}
 	return page, len(pieces), nil
+}
+
+// ended reports whether a document has its root's end tag.
+func ended(doc []byte, root string) bool {
+	doc = doc[max(0, len(doc)-(4<<10)):]
+	return bytes.Contains(doc, []byte("</"+root)) || bytes.Contains(doc, []byte(":"+root+">"))
 }
 
 var undecodable = retry.Verdict{Class: retry.Data, Sent: retry.Answered, Fault: true}
@@ -211,7 +218,7 @@ func (d *Driver) acknowledge(ctx context.Context, rc receipt, ids []string) erro
 		fmt.Fprintf(&b, `<HotelReservationID ResID_Value="%s"/>`, id) // digits
 	}
 	fmt.Fprintf(&b, `</HotelReservationIDs></ResGlobalInfo></%s></%s></%s>`, rc.stream.inner, rc.stream.outer, rc.stream.answer)
-	op := strings.Replace(rc.stream.op, "reservations.", "reservations.acknowledge-", 1)
+	op := strings.Replace(rc.stream.op, "queue.", "queue.acknowledge-", 1)
 	// Documented: after a 5xx the same acknowledgement is repeated until the answer is none.
 	r, err := driver.Send[*driver.Response](retry.WithIdempotent(ctx, true), d.secure, driver.Call{
 		Op: op, Method: http.MethodPost, Path: rc.stream.path, Body: b.Bytes(), Header: http.Header{"Content-Type": {"application/xml; charset=utf-8"}},

@@ -164,7 +164,7 @@ type request struct {
 
 // take is the destructive read: pulling is delivery. It is never repeated; an answer that was lost is had again by last_change.
 func (d *Driver) take(ctx context.Context, since string, yield func(pagination.Page[driver.Message], error) bool) {
-	const op = "reservations.take"
+	const op = "queue.take"
 	for {
 		q := request{LastChange: since, Limit: limit}
 		if since != "" {

@@ -15,6 +15,8 @@ type Decoder[T any] struct {
 	// ID are the names of the field with the id, of which the first that holds something is taken. An item without an id is
 	// rejected. With no names the item has none, and Read gives the record one.
 	ID []string
+	// NumericID says that the id is documented as a number, which is then no oddity.
+	NumericID bool
 	// Private are the names of fields that are left out of what is kept, at whatever depth they stand: credentials, papers.
 	Private []string
 	// Loose is for partners that are known to write numbers and booleans as texts and texts as numbers, nothing as "", and arrays as objects
@@ -33,7 +35,7 @@ func (d Decoder[T]) One(raw json.RawMessage) (T, []driver.Oddity, error) {
 		return zero, []driver.Oddity{{Kind: d.Kind, Change: driver.ChangeType, Lost: true, Detail: err.Error()}}, err
 	}
 	if len(d.ID) > 0 {
-		if it.id, err = o.idOf(d.ID); err != nil {
+		if it.id, err = o.idOf(d.ID, d.NumericID); err != nil {
 			return zero, it.odd, err
 		}
 	}

@@ -115,3 +115,18 @@ func TestFieldsAndID(t *testing.T) {
 		}
 	}
 }
+
+func TestNumericID(t *testing.T) {
+	for _, numeric := range []bool{false, true} {
+		d := wire.Decoder[driver.Resource]{
+			Kind: driver.KindResource, ID: []string{"id"}, NumericID: numeric,
+			Read: func(o wire.Object) (driver.Resource, error) { return driver.Resource{Record: o.Record("v1")}, nil },
+		}
+		for _, raw := range []string{`{"id":17}`, `{"id":"17"}`} {
+			r, odd, err := d.One(json.RawMessage(raw))
+			if want := raw == `{"id":17}` && !numeric; err != nil || r.ID != "17" || (len(odd) > 0) != want {
+				t.Errorf("%s, numeric %v: %q, %v, %v", raw, numeric, r.ID, odd, err)
+			}
+		}
+	}
+}

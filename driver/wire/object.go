@@ -253,8 +253,15 @@ func (o Object) Objects(field string) driver.Opt[[]Object] {
 const MaxID = 200
 
 // id reads the record's id under the first of the names that holds something.
-func (o Object) idOf(names []string) (string, error) {
-	id, _ := o.First(o.Word, names...).Get()
+func (o Object) idOf(names []string, numeric bool) (string, error) {
+	id, _ := o.First(func(field string) driver.Opt[string] {
+		if numeric && o.Type(field) == '-' {
+			if s, ok := Scalar(o.fields[field]); ok {
+				return driver.Some(s)
+			}
+		}
+		return o.Word(field)
+	}, names...).Get()
 	switch {
 	case id == "":
 		o.Odd(names[0], driver.ChangeMissing, "no id")
