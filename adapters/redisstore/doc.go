@@ -1,4 +1,6 @@
-// Package redisstore shares a partner's limits between processes, in Redis: [Quota] is a [ratelimit.Quota] that counts there.
+// Package redisstore shares between processes, in Redis, what they have to agree on from moment to moment: a partner's limits ([Quota], a
+// [ratelimit.Quota]), which webhooks were handed over ([Dedupe], a [webhook.Dedupe]), and a cache of tokens before the database that has the
+// truth ([Tokens], an [auth.Store]). Each is usable alone. The last two say all about themselves; the rest of this is about the Quota.
 //
 //	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 //	quota, err := redisstore.New(client, tiers, redisstore.Options{Name: "guesty", OnEvent: alert})

@@ -126,30 +126,16 @@ func New(client redis.UniversalClient, tiers ratelimit.Tiers, o Options) (*Quota
 	if o.Prefix == "" {
 		o.Prefix = "ik:ratelimit:"
 	}
-	fill := func(d *time.Duration, def time.Duration, name string, least time.Duration) {
-		if *d == 0 {
-			*d = def
-		}
-		bad(*d >= least && *d <= maxDuration, "%s is %v, want %v or more", name, *d, least)
-	}
-	fill(&o.Timeout, 250*time.Millisecond, "Timeout", time.Millisecond)
-	fill(&o.Lease, 15*time.Second, "Lease", 2*o.Timeout)
-	fill(&o.AwayFor, time.Minute, "AwayFor", time.Millisecond)
+	errs = append(errs,
+		fill(&o.Timeout, 250*time.Millisecond, "Timeout", time.Millisecond),
+		fill(&o.Lease, 15*time.Second, "Lease", 2*o.Timeout),
+		fill(&o.AwayFor, time.Minute, "AwayFor", time.Millisecond),
+		checkClient(client))
 	bad(o.Name != "", "Name is empty")
 	bad(!strings.ContainsAny(o.Prefix+o.Name+o.Tag, "{}"), "Prefix, Name and Tag have no braces: they are for the hash tag")
 	bad(o.Away.share >= 0 && o.Away.share != 1, "LocalShare(%d): want the number of processes, 2 or more", o.Away.share)
-	switch c := client.(type) {
-	case nil:
-		bad(false, "no client")
-	case *redis.Client:
-		bad(c.Options().ContextTimeoutEnabled, "the client needs ContextTimeoutEnabled")
-	case *redis.ClusterClient:
-		bad(c.Options().ContextTimeoutEnabled, "the client needs ContextTimeoutEnabled")
-	}
 	err := tiers.Validate()
-	if err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, err)
 	q := &Quota{
 		o: o, tiers: slices.Clone(tiers), most: 1 << 52, order: orders.Add(1), stop: make(chan struct{}), shards: make([]shard, shards),
 		keys: make(map[string]*key), flights: make(map[uint64]*flight), hold: 20 * time.Millisecond,
@@ -168,8 +154,8 @@ func New(client redis.UniversalClient, tiers ratelimit.Tiers, o Options) (*Quota
 			bad(err == nil, "%v", err)
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	var nonce [8]byte
 	rand.Read(nonce[:]) // never fails
@@ -178,6 +164,34 @@ func New(client redis.UniversalClient, tiers ratelimit.Tiers, o Options) (*Quota
 	join(client, q)
 	q.wg.Go(q.renewals)
 	return q, nil
+}
+
+// fill sets a duration that is zero, and says what is wrong with it.
+func fill(d *time.Duration, def time.Duration, name string, least time.Duration) error {
+	if *d == 0 {
+		*d = def
+	}
+	if *d < least || *d > maxDuration {
+		return fmt.Errorf("redisstore: %s is %v, want %v or more", name, *d, least)
+	}
+	return nil
+}
+
+// checkClient says what is wrong with a client.
+func checkClient(client redis.UniversalClient) error {
+	ok := true
+	switch c := client.(type) {
+	case nil:
+		return errors.New("redisstore: no client")
+	case *redis.Client:
+		ok = c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		ok = c.Options().ContextTimeoutEnabled
+	}
+	if !ok {
+		return errors.New("redisstore: the client needs ContextTimeoutEnabled")
+	}
+	return nil
 }
 
 // The kinds of tier in the script.
