@@ -48,7 +48,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			return l.wait(ctx, k, c, cost)
 		}
 		k.drain()
-		v, slot, gen := k.take(cost, 0, now)
+		v, slot, gen := k.take(cost, 0, c.Priority < Interactive, now)
 		if !v.ok {
 			return l.wait(ctx, k, c, cost)
 		}
@@ -125,7 +125,7 @@ func (l *Limiter) room(k *key, c Call, cost, now int64) int64 {
 	at := now + int64(soon)
 	if l.quota == nil && k.loaded {
 		k.drain()
-		at = max(at, k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), now).at)
+		at = max(at, k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), c.Priority < Interactive, now).at)
 	}
 	return at
 }

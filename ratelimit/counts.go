@@ -15,6 +15,7 @@ type counts struct {
 	dated []charge
 	late  int64
 	probe uint8
+	rest  *rest // nil without a reserve
 
 	slots []slot
 	free  int32 // the first free slot, -1 for none
@@ -26,6 +27,7 @@ type slot struct {
 	gen   uint32
 	next  int32 // free: the next free slot
 	state slotState
+	low   bool // below Interactive
 }
 
 type slotState uint8
@@ -64,6 +66,7 @@ func newCounts(p *plan) counts {
 	for i := range c.tiers {
 		c.tiers[i].init(&p.specs[i], p)
 	}
+	c.rest = newRest(p)
 	return c
 }
 
@@ -79,6 +82,9 @@ func (c *counts) advance(now int64) {
 	if len(c.dated) == 0 {
 		c.dated = nil
 	}
+	if c.rest != nil {
+		c.rest.advance(c.p, c.now)
+	}
 }
 
 func (c *counts) charge(at, cost int64) {
@@ -87,8 +93,8 @@ func (c *counts) charge(at, cost int64) {
 	}
 }
 
-// ask says whether a call would be admitted that waits behind calls of the cost ahead.
-func (c *counts) ask(cost, ahead, now int64) verdict {
+// ask says whether a call would be admitted that waits behind calls of the cost ahead; low says that it must leave the reserve.
+func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 	if now > c.now || len(c.dated) > 0 {
 		c.advance(now)
 	}
@@ -106,21 +112,34 @@ func (c *counts) ask(cost, ahead, now int64) verdict {
 			fits = fits && room >= n
 		}
 	}
+	low = low && c.rest != nil
+	for i := 0; low && fits && i < len(c.tiers); i++ {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		fits = c.rest.room(c.p, i, cost, ahead, now) &&
+			(t.foreign == 0 || s.method == byFlight || t.free(s, c.p, now, busy, c.inflight) >= n+c.kept(i, cost))
+	}
 	if fits {
 		return verdict{ok: true}
 	}
-	return c.refuse(cost, ahead, busy)
+	return c.refuse(cost, ahead, low, busy)
 }
 
-func (c *counts) refuse(cost, ahead, busy int64) verdict {
+func (c *counts) refuse(cost, ahead int64, low bool, busy int64) verdict {
 	v := verdict{at: c.now, tier: byPark}
-	n := cost + ahead
 	if c.probe == probeOut {
 		v.open, v.tier = true, byProbe
 	}
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
+		n := cost + ahead
 		room := t.free(s, c.p, c.now, busy, c.inflight)
+		if low {
+			n += c.kept(i, cost)
+			if !c.rest.room(c.p, i, cost, ahead, c.now) {
+				at, open := c.rest.when(c.p, i, cost, ahead, c.now)
+				v.later(i, at, open)
+			}
+		}
 		if s.method == byFlight && room >= 1+min(ahead, 1) || s.method != byFlight && room >= n {
 			continue
 		}
@@ -128,16 +147,13 @@ func (c *counts) refuse(cost, ahead, busy int64) verdict {
 			if cost <= min(t.told, s.limit) { // the pace alone is below it
 				t.paced = cost
 				t.limits(s, c.p, c.now)
-				return c.ask(cost, ahead, c.now)
+				c.follow(i)
+				return c.ask(cost, ahead, low, c.now)
 			}
 			return verdict{over: true, tier: i, at: c.now + s.per}
 		}
 		at, open := t.when(s, c.p, c.now, n, busy, c.inflight, c.dated)
-		if v.tier == byPark || open && !v.open || open == v.open && at > v.at {
-			v.tier = i
-		}
-		v.open = v.open || open
-		v.at = max(v.at, at)
+		v.later(i, at, open)
 	}
 	if c.parked > v.at || v.tier == byPark {
 		v.tier, v.at = byPark, max(v.at, c.parked)
@@ -146,18 +162,27 @@ func (c *counts) refuse(cost, ahead, busy int64) verdict {
 	return v
 }
 
+// later notes that a tier has no room before at.
+func (v *verdict) later(tier int, at int64, open bool) {
+	if v.tier == byPark || open && !v.open || open == v.open && at > v.at {
+		v.tier = tier
+	}
+	v.open = v.open || open
+	v.at = max(v.at, at)
+}
+
 // take admits a call in all tiers or in none.
-func (c *counts) take(cost, ahead, now int64) (verdict, int32, uint32) {
-	v := c.ask(cost, ahead, now)
+func (c *counts) take(cost, ahead int64, low bool, now int64) (verdict, int32, uint32) {
+	v := c.ask(cost, ahead, low, now)
 	if !v.ok {
 		return v, 0, 0
 	}
-	i, gen := c.admit(cost)
+	i, gen := c.admit(cost, low)
 	return v, i, gen
 }
 
 // admit holds room for a call for which ask said that there is.
-func (c *counts) admit(cost int64) (int32, uint32) {
+func (c *counts) admit(cost int64, low bool) (int32, uint32) {
 	i := c.free
 	if i < 0 {
 		i = int32(len(c.slots))
@@ -171,6 +196,10 @@ func (c *counts) admit(cost int64) (int32, uint32) {
 	}
 	c.held += cost
 	c.inflight++
+	if s.low = low && c.rest != nil; s.low {
+		c.rest.held += cost
+		c.rest.inflight++
+	}
 	return i, s.gen
 }
 
@@ -195,12 +224,24 @@ func (c *counts) arrive(i int32, gen uint32, at, now int64, answered bool) bool 
 	c.unhold(s, answered)
 	s.state = slotCharged
 	if at > now {
-		c.dated = insert(c.dated, charge{at, s.cost})
-		c.late += s.cost
+		c.postpone(at, s.cost, s.low)
 		return true
 	}
 	c.charge(at, s.cost)
+	if s.low {
+		c.rest.charge(c.p, at, s.cost)
+	}
 	return true
+}
+
+// postpone has a charge begin later.
+func (c *counts) postpone(at, cost int64, low bool) {
+	c.dated = insert(c.dated, charge{at, cost})
+	c.late += cost
+	if low && c.rest != nil {
+		c.rest.dated = insert(c.rest.dated, charge{at, cost})
+		c.rest.late += cost
+	}
 }
 
 // release frees the slot, and refunds what was never said to have arrived. It reports whether that was news.
@@ -213,6 +254,9 @@ func (c *counts) release(i int32, gen uint32) bool {
 		c.unhold(s, false)
 	}
 	c.inflight--
+	if s.low {
+		c.rest.inflight--
+	}
 	s.state, s.next = slotFree, c.free
 	if s.gen++; s.gen == 0 {
 		s.gen = 1
@@ -223,6 +267,9 @@ func (c *counts) release(i int32, gen uint32) bool {
 
 func (c *counts) unhold(s *slot, answered bool) {
 	c.held -= s.cost
+	if s.low {
+		c.rest.held -= s.cost
+	}
 	if s.state == slotProbe {
 		c.probe = probeNeeded // another has to find out
 		if answered {
@@ -249,6 +296,7 @@ func (c *counts) observe(sentAt, now int64, obs []Observation) {
 			t.expire(s, c.p, c.now)
 			if o.Limit > 0 {
 				t.cut(s, c.p, c.now, o.Limit)
+				c.follow(i)
 			}
 			if o.Remaining >= 0 {
 				t.report(s, c.p, c.now, c.held+c.late, o.Remaining, o.Reset)

@@ -51,6 +51,10 @@ type Options struct {
 	// Smooth spreads the calls of each key over the window of this length, that of one of the tiers: with 120 per minute, one each half second,
 	// rather than 120 and then silence. Each process spreads its own calls. 0: a window's calls go as they come.
 	Smooth time.Duration
+	// Reserve is the share of every tier that only Interactive calls may take, rounded down: with 0.2, others spend at most 96 of 120 per minute,
+	// and 12 of 15 in flight, whether or not the reserve is used. A call that costs more than there is beside the reserve goes when nothing
+	// but Interactive calls is spent. Below 1, and for a limiter in memory only.
+	Reserve float64
 	// MaxWait is the longest wait a call is held for; a longer one is refused at once. 0: bounded by the context
 	// alone; negative: never wait. retry.WithMaxWait takes precedence.
 	MaxWait time.Duration
@@ -114,8 +118,10 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 	bad(o.LostGrace >= 0 && o.LostGrace <= maxPer, "LostGrace is %v, want 0 to %v", o.LostGrace, maxPer)
 	bad(o.MaxWaiting >= 0, "MaxWaiting is %d, want 0 or more", o.MaxWaiting)
 	bad(o.MaxKeys >= 0, "MaxKeys is %d, want 0 or more", o.MaxKeys)
+	bad(o.Reserve >= 0 && o.Reserve < 1, "Reserve is %v, want 0 or more and less than 1", o.Reserve)
 	bad(o.State == nil || o.Name != "", "State needs a Name to keep what was spent under")
 	if o.Quota != nil {
+		bad(o.Reserve == 0, "Reserve is for a limiter in memory; a Quota does not know a call's priority")
 		bad(o.State == nil, "State is for a limiter in memory; the Quota keeps its own")
 		bad(o.ColdStart == Fresh, "ColdStart is for a limiter in memory; the Quota has its own")
 		bad(slices.Equal(o.Quota.Tiers(), tiers), "the Quota counts other tiers: %v, not %v", o.Quota.Tiers(), tiers)
@@ -127,6 +133,7 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 		o.MaxKeys = 100_000
 	}
 	l := &Limiter{o: o, id: limiters.Add(1), plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: make(map[string]*key), scanned: math.MinInt64}
+	l.plan.keepReserve(o.Reserve)
 	l.adaptive(bad)
 	l.smooth(bad)
 	if len(errs) > 0 {
@@ -235,7 +242,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 	}
 	k.drain()
 	now := l.now()
-	v := k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), now)
+	v := k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), c.Priority < Interactive, now)
 	switch {
 	case v.ok || v.over:
 		return time.Time{}

@@ -60,14 +60,14 @@ func (m *Memory) Ask(_ context.Context, key string, cost, ahead int64, now time.
 
 func taking(ahead int64) func(*counts, *Grant, int64) verdict {
 	return func(c *counts, g *Grant, now int64) verdict {
-		v, slot, gen := c.take(g.Cost, ahead, now)
+		v, slot, gen := c.take(g.Cost, ahead, false, now)
 		g.Slot, g.Gen = uint32(slot), gen
 		return v
 	}
 }
 
 func asking(ahead int64) func(*counts, *Grant, int64) verdict {
-	return func(c *counts, g *Grant, now int64) verdict { return c.ask(g.Cost, ahead, now) }
+	return func(c *counts, g *Grant, now int64) verdict { return c.ask(g.Cost, ahead, false, now) }
 }
 
 func (m *Memory) grant(key string, cost int64, now time.Time, ask func(*counts, *Grant, int64) verdict) (Grant, error) {

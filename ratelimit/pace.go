@@ -129,6 +129,7 @@ func (c *counts) keep(share float64) {
 		if t, s := &c.tiers[i], &c.p.specs[i]; s.method != byFlight {
 			t.paced = paced(s.most(), share)
 			t.limits(s, c.p, c.now)
+			c.follow(i)
 		}
 	}
 }

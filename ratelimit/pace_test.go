@@ -102,7 +102,9 @@ func TestAdaptiveFindsThePace(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				open := func() *ratelimit.Limiter { return newLimiter(t, ratelimit.Options{Adaptive: &ratelimit.Adaptive{}}, c.tiers...) }
+				open := func() *ratelimit.Limiter {
+					return newLimiter(t, ratelimit.Options{Adaptive: &ratelimit.Adaptive{}}, c.tiers...)
+				}
 				var lims []*ratelimit.Limiter
 				if c.quota { // two processes
 					m, err := ratelimit.NewMemory(c.tiers)

@@ -69,6 +69,9 @@ func (p *party) unlock() {
 	}
 }
 
+// low reports whether the call must leave the reserve.
+func (p *party) low() bool { return p.call.Priority < Interactive }
+
 func (p *party) now() int64 { return p.parts[0].l.now() }
 
 // wait takes a place in line and waits. It is entered with all keys locked and unlocks them.

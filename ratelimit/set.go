@@ -228,7 +228,7 @@ func (p *party) acquire() (Permit, error) {
 			return p.wait()
 		}
 		k.drain()
-		if !k.ask(pt.cost, 0, now).ok {
+		if !k.ask(pt.cost, 0, p.low(), now).ok {
 			p.in = i
 			return p.wait()
 		}
@@ -236,7 +236,7 @@ func (p *party) acquire() (Permit, error) {
 	}
 	for i := range p.parts {
 		pt := &p.parts[i]
-		slot, gen := pt.k.admit(pt.cost)
+		slot, gen := pt.k.admit(pt.cost, p.low())
 		pt.permit = Permit{l: pt.l, k: pt.k, slot: uint32(slot), gen: gen, at: pt.permit.at}
 	}
 	p.saveAndUnlock()

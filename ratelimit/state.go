@@ -311,6 +311,9 @@ func (l *Limiter) restore(k *key, data []byte) error {
 			for _, c := range st.charges {
 				if age := elapsed + s.at - c.at; age < spec.per || spec.method == byBucket {
 					t.charge(spec, l.plan, now-age, min(c.cost, maxRequests))
+					if k.rest != nil { // whoever spent it
+						k.rest.tiers[i].charge(&l.plan.rest[i], l.plan, now-age, min(c.cost, maxRequests))
+					}
 				}
 			}
 		}
@@ -328,8 +331,7 @@ func (l *Limiter) restore(k *key, data []byte) error {
 		k.keep(k.pace.share)
 	}
 	if s.owed > 0 {
-		k.dated = insert(k.dated, charge{grace, s.owed})
-		k.late += s.owed
+		k.postpone(grace, s.owed, true)
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ type plan struct {
 	maxTier  string    // which tier says so
 	shortest time.Duration
 	longest  int64 // window, in nanoseconds; 0 without any
+	reserve  float64
+	rest     []spec // the tiers less the reserve; nil without one
 }
 
 // newPlan compiles valid tiers.

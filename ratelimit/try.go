@@ -88,7 +88,7 @@ func (p *party) try(now int64, first bool) outcome {
 			}
 			return p.try(p.now(), p.parts[p.in].k.first == &p.w)
 		}
-		v := k.ask(pt.cost, p.ahead(i), at)
+		v := k.ask(pt.cost, p.ahead(i), p.low(), at)
 		if v.over {
 			return outcome{err: pt.l.plan.overCost(v.tier, pt.cost), part: i}
 		}
@@ -126,7 +126,7 @@ func (p *party) sync(i int) error {
 func (p *party) takeLocal(now int64) {
 	for i := range p.parts {
 		if pt := &p.parts[i]; pt.l.quota == nil {
-			slot, gen := pt.k.admit(pt.cost)
+			slot, gen := pt.k.admit(pt.cost, p.low())
 			pt.permit = Permit{l: pt.l, k: pt.k, slot: uint32(slot), gen: gen, at: now + pt.offset}
 		}
 	}
