@@ -47,7 +47,9 @@ func TestSpreadCalls(t *testing.T) {
 			},
 			For: 30 * time.Minute, Seed: seed,
 		}
-		rep := m.Run(t, func(t *testing.T) ratelimittest.Do { return kit(t, ratelimit.Options{Smooth: time.Minute}, tiers...) })
+		rep := m.Run(t, func(t *testing.T) ratelimittest.Do {
+			return kit(t, ratelimit.Options{Smooth: time.Minute}, tiers...)
+		})
 		if err := rep.Err(); err != nil {
 			t.Error(err)
 		}
