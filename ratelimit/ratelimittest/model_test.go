@@ -167,6 +167,10 @@ func TestReport(t *testing.T) {
 	if one, three := float64(rep.Loads[0].Spent), float64(rep.Loads[1].Spent); math.Abs(three/one-3) > 0.2 {
 		t.Errorf("spent %v and %v, want 1 to 3", one, three)
 	}
+	urgent, w := rep.Loads[2], rep.Waits[0]
+	if urgent.Requests != w.Requests || urgent.Mean != w.Mean || urgent.Max != w.Max {
+		t.Errorf("the urgent load %+v, the urgent calls %+v", urgent, w)
+	}
 	if rep.Jain < 0.99 || rep.Least < 0.95 {
 		t.Errorf("Jain's index is %v, the least share %v", rep.Jain, rep.Least)
 	}

@@ -66,8 +66,8 @@ type WaitReport struct {
 // LoadReport is one load.
 type LoadReport struct {
 	Requests, Refusals, Throttled int
-	Spent                         int64 // the cost of its requests
-	Mean, Max                     time.Duration
+	Spent                         int64         // the cost of its requests
+	Mean, Max                     time.Duration // how long its calls waited for the limiter
 	// Fair is what it spent as a share of its part, by weight, of what all loads of its priority spent whose calls are
 	// held back by the same quota: the fullest of those that they are counted by.
 	Fair float64
@@ -103,7 +103,7 @@ func (r *runner) report() *Report {
 	rep := &Report{Seed: r.m.Seed, Loads: make([]LoadReport, len(r.m.Loads))}
 	perPlace := make(map[place][]span)
 	waits := make(map[ratelimit.Priority][]time.Duration)
-	sums := make([]time.Duration, len(r.m.Loads))
+	sums, calls := make([]time.Duration, len(r.m.Loads)), make([]int, len(r.m.Loads))
 	var latency int64
 	for _, c := range r.callers {
 		call, l := &r.m.Loads[c.load].Call, &rep.Loads[c.load]
@@ -121,8 +121,8 @@ func (r *runner) report() *Report {
 		for _, s := range c.spans {
 			latency += s.left - s.sent
 		}
-		if n := l.Requests + rep.Unsent; n > 0 {
-			l.Mean = sums[c.load] / time.Duration(n)
+		if calls[c.load] += len(c.waits); calls[c.load] > 0 {
+			l.Mean = sums[c.load] / time.Duration(calls[c.load])
 		}
 	}
 	for _, l := range rep.Loads {
