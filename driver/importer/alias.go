@@ -2,9 +2,13 @@ package importer
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
+
+	"github.com/integrationkit/integrationkit/driver"
 )
 
 // aliasesOf returns the other ids of the thing that a document is about.
@@ -120,4 +124,48 @@ func withField(fields []field, name string, value any) (json.RawMessage, error) 
 		fields = slices.Insert(fields, at, field{name, b})
 	}
 	return joinFields(fields), nil
+}
+
+// adopt gives the media of resources that go on under another id to that.
+func (r *run) adopt(ctx context.Context, tx Tx, c Collection, changes []Change) error {
+	if c.Kind != driver.KindResource {
+		return nil
+	}
+	into := map[string]string{}
+	for _, ch := range changes {
+		if ch.Change == Merged {
+			into[ch.ID] = ch.into
+		}
+	}
+	if len(into) == 0 {
+		return nil
+	}
+	c.Kind = driver.KindMedia
+	media, err := tx.List(ctx, c, Filter{Live: true, Parents: slices.Sorted(maps.Keys(into))})
+	if err != nil || len(media) == 0 {
+		return err
+	}
+	now := wall(time.Now())
+	moved := make([]Change, 0, len(media))
+	for i := range media {
+		m := &media[i]
+		fields, err := splitFields(m.Document)
+		if err != nil {
+			return err
+		}
+		m.Parent = into[m.Parent]
+		if m.Document, err = withField(fields, "resource_id", m.Parent); err != nil {
+			return err
+		}
+		m.Hash, m.ChangedAt = hashOf(m.Document), now
+		m.Version++
+		moved = append(moved, Change{
+			Event:    Event{Collection: c, ID: m.ID, Version: m.Version, Change: Updated, At: now, Run: r.result.Run},
+			Document: m.Document, Fields: []string{"resource_id"}, Earliest: m.LastFetched,
+		})
+	}
+	if err := tx.PutRecords(ctx, media); err != nil {
+		return err
+	}
+	return r.changed(ctx, tx, c, moved)
 }

@@ -211,3 +211,25 @@ func TestListingWithOtherIDs(t *testing.T) {
 		}
 	})
 }
+
+// The media of a resource that goes on under another id go with it.
+func TestMediaOfRenamedResource(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		s := importer.NewMemory()
+		picture := &driver.Media{Record: driver.Record{ID: "m", Raw: json.RawMessage(`{}`)}, ResourceID: "a", Caption: driver.Some("balcony")}
+		other := &driver.Media{Record: driver.Record{ID: "n", Raw: json.RawMessage(`{}`)}, ResourceID: "b"}
+		bring(t, s, asShown("a", "A", time.Now()), asShown("b", "B", time.Now()), picture, other)
+		_, seq := story(t, s, 0)
+		bring(t, s, asShown("c", "C", time.Now(), "a"))
+		if got, _ := story(t, s, seq); got != "merged a, updated c, updated m" {
+			t.Errorf("%q", got)
+		}
+		m := get(t, s, media, "m")
+		if r, err := importer.Decode[driver.Media](m); err != nil || r.ResourceID != "c" || m.Parent != "c" || r.Caption.Or("") != "balcony" {
+			t.Errorf("%s, of %s, %v", m.Document, m.Parent, err)
+		}
+		if n := get(t, s, media, "n"); n.Parent != "b" || n.Version != 1 {
+			t.Errorf("%+v", n)
+		}
+	})
+}

@@ -84,6 +84,8 @@ type Change struct {
 	// Earliest is when the record can have changed at the earliest: the partner's time of update, if it moved, otherwise
 	// when a request was sent last that showed it as it was. Zero for a new record without a time of update.
 	Earliest time.Time
+
+	into string // of Merged: the id that the record goes on under
 }
 
 // Progress says how far a run is.

@@ -89,10 +89,12 @@ func (r *run) changed(ctx context.Context, tx Tx, c Collection, changes []Change
 	if err := tx.AppendEvents(ctx, events); err != nil {
 		return err
 	}
-	if r.OnChanges == nil {
-		return nil
+	if r.OnChanges != nil {
+		if err := r.OnChanges(ctx, ChangeSet{Collection: c, Run: r.result.Run, Changes: changes}); err != nil {
+			return err
+		}
 	}
-	return r.OnChanges(ctx, ChangeSet{Collection: c, Run: r.result.Run, Changes: changes})
+	return r.adopt(ctx, tx, c, changes)
 }
 
 // kindRun is the work on one kind.

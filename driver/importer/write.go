@@ -224,7 +224,7 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 			put = append(put, *m)
 			changes = append(changes, Change{
 				Event:    Event{Collection: c, ID: m.ID, Version: m.Version, Change: Merged, At: now, Run: run},
-				Document: m.Document, Fields: []string{"aliases"},
+				Document: m.Document, Fields: []string{"aliases"}, Earliest: m.LastFetched, into: id,
 			})
 		}
 		if isNew {
