@@ -26,8 +26,9 @@ const (
 // overlap is how far a filter by time of update reaches back: it is not established in which zone modifiedFrom is read.
 const overlap = 24 * time.Hour
 
-// Resources implements driver.ResourceLister by GET getHotels: the properties that the key reaches, or the integration's one. Address,
-// policy and amenities are getHotelDetails' alone, see ResourcesByID. There is no filter by time of update.
+// Resources implements driver.ResourceLister by GET getHotels: the properties that the key reaches, or the
+// integration's one. Address, policy and amenities are getHotelDetails' alone, see ResourcesByID. There is no filter by
+// time of update.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "cloudbeds/hotels/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	query := url.Values{}
@@ -39,10 +40,12 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 	return list(ctx, d, s, opHotels, "propertyID", hotelsPage, query, keep, d.adapt.hotel)
 }
 
-// Transactions implements driver.TransactionLister by GET getReservationsWithRateDetails, newest change first: what changes meanwhile
-// moves rows to the front, so that a row comes twice rather than never. Deleted reservations are listed, as canceled ones.
+// Transactions implements driver.TransactionLister by GET getReservationsWithRateDetails, newest change first: what
+// changes meanwhile moves rows to the front, so that a row comes twice rather than never. Deleted reservations are
+// listed, as canceled ones.
 //
-// A misspelt or unknown filter is ignored by the partner without a word, so property and time of update are looked at again here.
+// A misspelt or unknown filter is ignored by the partner without a word, so property and time of update are looked at
+// again here.
 func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {
 	s := pagination.Start{Stream: "cloudbeds/reservations/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	query := url.Values{"includeDeleted": {"true"}, "sortByRecent": {"true"}}
@@ -83,8 +86,8 @@ func before(raw json.RawMessage, since time.Time) bool {
 	return ok && t.Before(since)
 }
 
-// ResourcesByID implements driver.ResourceGetter by GET getHotelDetails, one call for each. A property that is not the key's is
-// refused with one of two messages, which mean that it is not there; no other refusal does.
+// ResourcesByID implements driver.ResourceGetter by GET getHotelDetails, one call for each. A property that is not the
+// key's is refused with one of two messages, which mean that it is not there; no other refusal does.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
 	return byID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
 		raw, _, err := d.hotel(ctx, ids[0])
@@ -98,8 +101,8 @@ func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pag
 	})
 }
 
-// TransactionsByID implements driver.TransactionGetter by getReservationsWithRateDetails with a list of ids: a row that does not come is not
-// there.
+// TransactionsByID implements driver.TransactionGetter by getReservationsWithRateDetails with a list of ids: a row that
+// does not come is not there.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
 	return byID(ctx, ids, reservationsPage, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
 		q := url.Values{"reservationID": {strings.Join(ids, ",")}, "includeDeleted": {"true"}, "pageNumber": {"1"}, "pageSize": {strconv.Itoa(reservationsPage)}}
@@ -125,8 +128,8 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 	})
 }
 
-// Media implements driver.MediaLister: the photos of getHotelDetails, the property's own first. They have no ids; one is made from the
-// URL. A property that is not there is an error that wraps driver.ErrNotFound.
+// Media implements driver.MediaLister: the photos of getHotelDetails, the property's own first. They have no ids; one
+// is made from the URL. A property that is not there is an error that wraps driver.ErrNotFound.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
 	return pagination.Token(ctx, pagination.Start{Stream: "cloudbeds/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
 		raw, r, err := d.hotel(ctx, resourceID)
@@ -150,29 +153,60 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 	})
 }
 
-// list pages through a collection by page number.
+// list pages through a collection by page number. Without an order in which what changes comes first, a row that goes
+// away moves others to a page that was read already, and one that comes at the same time leaves the total as it was. So
+// behind each page but the first the one before is looked at again; if it ends with another row than before, the list
+// says that it is not complete.
 func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, id string, size int, query url.Values, keep func(json.RawMessage) bool,
 	adapt wire.Decoder[T]) pagination.Pages[T] {
-	return pagination.Number(ctx, s, 1, size, func(ctx context.Context, page, size int) (pagination.Batch[T], error) {
-		q := url.Values{"pageNumber": {strconv.Itoa(page)}, "pageSize": {strconv.Itoa(size)}}
+	var page, ends = 0, "" // the last one that was read, and the row at its end
+	read := func(ctx context.Context, number, size int) (envelope, []json.RawMessage, error) {
+		q := url.Values{"pageNumber": {strconv.Itoa(number)}, "pageSize": {strconv.Itoa(size)}}
 		for name, v := range query {
 			q[name] = v
 		}
 		env, r, err := d.call(ctx, op, "/"+op, q)
 		if err != nil {
-			return pagination.Batch[T]{}, err
+			return envelope{}, nil, err
 		}
 		rows, err := env.rows(id)
 		if err != nil {
-			return pagination.Batch[T]{}, d.failed(op, r, err)
+			return envelope{}, nil, d.failed(op, r, err)
+		}
+		return env, rows, nil
+	}
+	return pagination.Number(ctx, s, 1, size, func(ctx context.Context, number, size int) (pagination.Batch[T], error) {
+		env, rows, err := read(ctx, number, size)
+		if err != nil {
+			return pagination.Batch[T]{}, err
+		}
+		if query.Get("sortByRecent") == "" {
+			if number > 1 && page == number-1 && len(rows) > 0 {
+				_, before, err := read(ctx, page, size)
+				if err != nil {
+					return pagination.Batch[T]{}, err
+				}
+				if end(before, id) != ends {
+					env.total++ // is another than before: the list has moved
+				}
+			}
+			page, ends = number, end(rows, id)
 		}
 		kept := slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
 		return batch(env, rows, id, adapt.Each(ctx, d.api, kept)), nil
 	})
 }
 
-// call makes a call and reads the envelope of its answer. A refusal that the classifier did not see, because success stood
-// behind more than it looks at, is found here.
+// end is the id of the last of the rows.
+func end(rows []json.RawMessage, id string) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	return wire.ID(rows[len(rows)-1], id)
+}
+
+// call makes a call and reads the envelope of its answer. A refusal that the classifier did not see, because success
+// stood behind more than it looks at, is found here.
 func (d *Driver) call(ctx context.Context, op, path string, query url.Values) (envelope, *driver.Response, error) {
 	r, err := driver.Get[*driver.Response](ctx, d.api, op, path, query)
 	if err != nil {

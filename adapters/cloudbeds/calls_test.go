@@ -21,12 +21,13 @@ import (
 
 // requests keeps the URLs that were asked for.
 type requests struct {
-	next http.RoundTripper
-	urls []*url.URL
+	next    http.RoundTripper
+	urls    []*url.URL
+	methods []string
 }
 
 func (r *requests) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.urls = append(r.urls, req.URL)
+	r.urls, r.methods = append(r.urls, req.URL), append(r.methods, req.Method)
 	return r.next.RoundTrip(req)
 }
 
@@ -123,7 +124,8 @@ func TestWhatIsSent(t *testing.T) {
 	})
 }
 
-// Wherever the property is, and in whichever zone the partner reads the filter, what was changed since is there and no more.
+// Wherever the property is, and in whichever zone the partner reads the filter, what was changed since is there and no
+// more.
 func TestChangedSince(t *testing.T) {
 	for _, ignored := range []bool{false, true} {
 		c := cloudbedstest.Config{Properties: 4, ReservationsPerProperty: 60, IgnoreFilters: ignored}

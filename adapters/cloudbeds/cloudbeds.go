@@ -17,20 +17,28 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// apiLimit is what Cloudbeds keeps. Nobody is told by an answer: the penalty is a warning by e-mail and the suspension of the
+// What Cloudbeds allows. Nobody is told by an answer: the penalty is a warning by e-mail and the suspension of the
 // credential.
-var apiLimit = driver.Limit{
-	Name: "api", SharedBy: "property or group account",
-	Tiers: ratelimit.Tiers{{Name: "second", Requests: 5, Per: time.Second}},
-	Source: "developers.cloudbeds.com, FAQ: 5 a second for property and group accounts, 10 for technology partners; beyond it a warning by e-mail " +
-		"and suspension of the credential. No 429 and no header is documented.",
-}
+const limitSource = "developers.cloudbeds.com, FAQ: 5 a second for property and group accounts, 10 for technology partners; beyond it a warning by e-mail " +
+	"and suspension of the credential. No 429 and no header is documented."
+
+var (
+	apiLimit = driver.Limit{
+		Name: "api", SharedBy: "property or group account", Source: limitSource,
+		Tiers: ratelimit.Tiers{{Name: "second", Requests: 5, Per: time.Second}},
+	}
+	partnerLimit = driver.Limit{
+		Name: "partner", SharedBy: "property or group account, for technology partners", Source: limitSource,
+		Tiers: ratelimit.Tiers{{Name: "second", Requests: 10, Per: time.Second}},
+	}
+)
 
 // Driver is one integration's connection to Cloudbeds. Use [New]. It is safe for concurrent use.
 type Driver struct {
 	integration string
 	property    string
 	version     Version
+	oauth       bool
 	api         *driver.Client
 	adapt       adapter
 }
@@ -42,43 +50,46 @@ var (
 	_ driver.TransactionLister = (*Driver)(nil)
 	_ driver.TransactionGetter = (*Driver)(nil)
 	_ driver.MediaLister       = (*Driver)(nil)
+	_ driver.StatusPusher      = (*Driver)(nil)
+	_ driver.CalendarLister    = (*Driver)(nil)
+	_ driver.CalendarPusher    = (*Driver)(nil)
+	_ driver.WebhookSource     = (*Driver)(nil)
+	_ driver.WebhookRegistrar  = (*Driver)(nil)
 )
 
 // Register adds the driver to a registry.
 func Register(r *driver.Registry) error {
 	return r.Register(driver.Definition{
-		Info: info(V13),
+		Info: info(V13, []string{credentialKey, credentialClient, credentialSecret, credentialRefresh}),
 		New:  func(env driver.Env) (driver.Driver, error) { return New(env) },
 	})
 }
 
-// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf]. It sends
-// nothing.
+// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf]. It
+// sends nothing.
 func New(env driver.Env) (*Driver, error) {
 	in := env.Integration
 	c, err := ConfigOf(in)
 	if err != nil {
 		return nil, err
 	}
-	key, err := auth.NewAPIKey(auth.APIKeyConfig{Header: "X-Api-Key", Key: c.APIKey, Origins: []string{origin(c.BaseURL)}})
+	limit := apiLimit
+	if c.TechnologyPartner {
+		limit = partnerLimit
+	}
+	limiter, err := env.Limiter(Partner, limit, ratelimit.Options{})
 	if err != nil {
 		return nil, err
 	}
-	limiter, err := env.Limiter(Partner, apiLimit, ratelimit.Options{})
+	account, credential, err := c.credential(env)
 	if err != nil {
 		return nil, err
-	}
-	account := c.Account
-	if account == "" {
-		// It is the credential that is suspended. The key of the limit is in errors and metrics, where a credential has no business.
-		sum := sha256.Sum256([]byte(c.BaseURL + "\x00" + string(c.APIKey)))
-		account = hex.EncodeToString(sum[:8])
 	}
 	api, err := env.Client(driver.ClientConfig{
 		Partner:     Partner,
 		Integration: in.ID,
 		BaseURL:     c.BaseURL + "/api/" + string(c.Version),
-		Credential:  key,
+		Credential:  credential,
 		Limiter:     limiter,
 		LimitKey:    account,
 		Retry:       retry.Policy{Classifiers: []retry.Classifier{dialect}},
@@ -89,7 +100,33 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Driver{integration: in.ID, property: c.Property, version: c.Version, api: api, adapt: adapters[c.AdapterVersion]}, nil
+	return &Driver{
+		integration: in.ID, property: c.Property, version: c.Version, oauth: c.APIKey == "", api: api, adapt: adapters[c.AdapterVersion],
+	}, nil
+}
+
+// credential returns what puts itself on requests, and the key of the limit.
+func (c Config) credential(env driver.Env) (account string, _ auth.Credential, err error) {
+	origins := []string{origin(c.BaseURL)}
+	if c.APIKey == "" {
+		account = c.Account
+		if account == "" {
+			account = "integration " + env.Integration.ID
+		}
+		src, err := env.Source(auth.SourceConfig{
+			Key: Partner + "/" + account, Exchanger: grant{c.Client(env.TokenTransport), c.RefreshToken}, Origins: origins, RefreshLifetime: refreshLifetime,
+		})
+		return account, src, err
+	}
+	account = c.Account
+	if account == "" {
+		// It is the credential that is suspended. The key of the limit is in errors and metrics, where a credential has no
+		// business.
+		sum := sha256.Sum256([]byte(c.BaseURL + "\x00" + string(c.APIKey)))
+		account = hex.EncodeToString(sum[:8])
+	}
+	key, err := auth.NewAPIKey(auth.APIKeyConfig{Header: "X-Api-Key", Key: c.APIKey, Origins: origins})
+	return account, key, err
 }
 
 // origin returns scheme and host of a URL that was found valid.
@@ -101,24 +138,31 @@ func origin(base string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-func info(v Version) driver.Info {
+func info(v Version, credentials []string) driver.Info {
 	return driver.Info{
 		Partner: Partner, Title: "Cloudbeds", APIVersion: string(v),
 		AdapterVersions: []string{v1},
 		Incremental:     []driver.Kind{driver.KindTransaction},
-		Limits:          []driver.Limit{apiLimit},
-		Scopes:          []string{"read:hotel", "read:reservation"},
-		Credentials:     []string{credentialKey},
+		Limits:          []driver.Limit{apiLimit, partnerLimit},
+		Scopes: []string{
+			"read:hotel", "read:reservation", "write:reservation", "read:room", "read:rate", "write:rate",
+		},
+		Credentials: credentials,
 	}
 }
 
 // Info implements driver.Driver.
-func (d *Driver) Info() driver.Info { return info(d.version) }
+func (d *Driver) Info() driver.Info {
+	if d.oauth {
+		return info(d.version, []string{credentialClient, credentialSecret, credentialRefresh})
+	}
+	return info(d.version, []string{credentialKey})
+}
 
 var errOtherProperty = errors.New("the key does not reach the integration's property")
 
-// Check implements driver.Driver: it reads the integration's property, or without one the first property of the key. A key that does
-// not reach the property is an error of class Auth.
+// Check implements driver.Driver: it reads the integration's property, or without one the first property of the key. A
+// key that does not reach the property is an error of class Auth.
 func (d *Driver) Check(ctx context.Context) error {
 	if d.property == "" {
 		_, _, err := d.call(ctx, opHotels, "/getHotels", url.Values{"pageNumber": {"1"}, "pageSize": {"1"}})

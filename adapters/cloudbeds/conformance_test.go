@@ -2,6 +2,7 @@ package cloudbeds_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds"
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds/cloudbedstest"
@@ -9,20 +10,36 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	drivertest.Run(t, drivertest.Harness{
-		Register: cloudbeds.Register,
-		Partner: func(c drivertest.Conditions) (drivertest.Partner, error) {
-			// The group is made from the seed, so it stays the same.
-			s, err := cloudbedstest.NewServer(cloudbedstest.Config{
-				Properties: 43, ReservationsPerProperty: 5, PhotosPerProperty: 4, Seed: 1,
-				Latency: c.Latency, Jitter: c.Jitter, Faults: c.Faults,
-			})
-			if err != nil {
-				return drivertest.Partner{}, err
+	for name, oauth := range map[string]bool{"key": false, "oauth": true} {
+		t.Run(name, func(t *testing.T) {
+			h := drivertest.Harness{
+				Register: cloudbeds.Register,
+				Partner: func(c drivertest.Conditions) (drivertest.Partner, error) {
+					// The group is made from the seed, so it stays the same.
+					s, err := cloudbedstest.NewServer(cloudbedstest.Config{
+						Properties: 43, ReservationsPerProperty: 5, PhotosPerProperty: 4, Seed: 1,
+						Latency: c.Latency, Jitter: c.Jitter, Faults: c.Faults, OAuth: oauth,
+					})
+					if err != nil {
+						return drivertest.Partner{}, err
+					}
+					round := 0
+					change := func() {
+						round++
+						at := time.Date(2026, 11, 1+round, 0, 0, 0, 0, time.UTC)
+						s.Change(0.2, round, at)
+						s.ChangeProperties(0.2, round, at)
+					}
+					return drivertest.Partner{Server: s.Server, Integration: s.Integration("group-1"), Change: change}, nil
+				},
+				Resources: 43, Transactions: 215, Media: 4,
+				Canaries: []string{cloudbedstest.CardID, "@guests.example.com", "Guest Example"},
 			}
-			return drivertest.Partner{Server: s.Server, Integration: s.Integration("group-1")}, nil
-		},
-		Resources: 43, Transactions: 215, Media: 4,
-		Canaries: []string{cloudbedstest.CardID, "@guests.example.com", "Guest Example"},
-	})
+			if oauth {
+				h.TokenPath = "/api/v1.3/access_token"
+				h.Canaries = append(h.Canaries, "cbrt_simulated")
+			}
+			drivertest.Run(t, h)
+		})
+	}
 }

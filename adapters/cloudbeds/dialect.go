@@ -9,10 +9,12 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// peekBytes is how much of a 200 is looked at for success:false. A refusal is short; in an answer with data success stands first.
+// peekBytes is how much of a 200 is looked at for success:false. A refusal is short; in an answer with data success
+// stands first.
 const peekBytes = 2 << 10
 
-// dialect is how Cloudbeds' answers are judged where HTTP's own rules are not enough: logical failures come with status 200.
+// dialect is how Cloudbeds' answers are judged where HTTP's own rules are not enough: logical failures come with status
+// 200.
 var dialect = retry.Classifier{PeekBody: peek, Classify: classify}
 
 func peek(r *http.Response) int {
@@ -43,8 +45,8 @@ func markup(h http.Header) bool {
 	return err == nil && (t == "text/html" || t == "application/xhtml+xml")
 }
 
-// known are the messages that mean more than "the request is wrong", by a part of their text in lower case, and those that may be repeated
-// in an error. A message is free text and may quote what was sent, so no other is.
+// known are the messages that mean more than "the request is wrong", by a part of their text in lower case, and those
+// that may be repeated in an error. A message is free text and may quote what was sent, so no other is.
 var known = []struct {
 	part  string
 	say   string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
@@ -26,8 +27,8 @@ func (d *Driver) failed(op string, r *driver.Response, err error) *retry.Error {
 	return e
 }
 
-// unknown reports whether err is the partner's refusal of a property's id. It comes with status 200, and only these two messages are
-// taken for it: another refusal must not make a property look deleted.
+// unknown reports whether err is the partner's refusal of a property's id. It comes with status 200, and only these two
+// messages are taken for it: another refusal must not make a property look deleted.
 func unknown(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
 	return ok && e.Class == retry.Client && (e.Message == noProperty || e.Message == "Parameter propertyID is not valid")
@@ -59,4 +60,10 @@ func byID[T any](ctx context.Context, ids []string, size int, get func(context.C
 			}
 		}
 	}
+}
+
+// wantsMore reports whether err is the refusal of a call that lacks a parameter, or has the wrong verb.
+func wantsMore(err error) bool {
+	e, ok := errors.AsType[*retry.Error](err)
+	return ok && e.Class == retry.Client && (strings.HasPrefix(e.Message, "Parameter ") && strings.HasSuffix(e.Message, " is required") || e.Message == "Unknown method.")
 }

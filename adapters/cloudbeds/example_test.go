@@ -45,7 +45,7 @@ func ExampleConfigOf() {
 	_, err := cloudbeds.ConfigOf(c.Integration("hotel-17"))
 	fmt.Println(err)
 	// Output:
-	// cloudbeds: integration hotel-17: credential api_key is missing
+	// cloudbeds: integration hotel-17: credential api_key is missing, and so are client_id and client_secret
 	// setting property is not an id of digits
 	// setting api_version is "v1.1", want "v1.3" or "v1.2"
 }

@@ -11,20 +11,30 @@ import (
 )
 
 // adapter is one version of the normalization: pure functions from an item as it came to a record. An item without an
-// id is refused; fields of a form that cannot be understood are left out of the record. Errors and oddities hold no value.
+// id is refused; fields of a form that cannot be understood are left out of the record. Errors and oddities hold no
+// value.
 type adapter struct {
 	hotel       wire.Decoder[driver.Resource]
+	roomType    wire.Decoder[driver.Resource]
 	reservation wire.Decoder[driver.Transaction]
+	rate        func(property string, currency driver.Opt[string]) wire.Decoder[[]driver.Day]
 	photo       func(property string) wire.Decoder[driver.Media]
 }
 
 // v1 is the newest version, and the only one.
 const v1 = "v1"
 
-// Cloudbeds is known to send most numbers as texts, ids as either, "" for nothing and arrays as objects: the decoders are loose.
+// Cloudbeds is known to send most numbers as texts, ids as either, "" for nothing and arrays as objects: the decoders
+// are loose.
 var adapters = map[string]adapter{v1: {
 	hotel:       wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"propertyID"}, Private: private, Loose: true, Read: hotel},
 	reservation: wire.Decoder[driver.Transaction]{Kind: driver.KindTransaction, ID: []string{"reservationID"}, Private: private, Loose: true, Read: reservation},
+	roomType:    wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"roomTypeID"}, Private: private, Loose: true, Read: roomType},
+	rate: func(property string, currency driver.Opt[string]) wire.Decoder[[]driver.Day] {
+		return wire.Decoder[[]driver.Day]{Kind: driver.KindDay, ID: []string{"rateID"}, Private: private, Loose: true, Read: func(o wire.Object) ([]driver.Day, error) {
+			return rate(o, property, currency)
+		}}
+	},
 	photo: func(property string) wire.Decoder[driver.Media] {
 		return wire.Decoder[driver.Media]{Kind: driver.KindMedia, Private: private, Loose: true, Read: func(o wire.Object) (driver.Media, error) {
 			return photo(o, property)
@@ -32,14 +42,15 @@ var adapters = map[string]adapter{v1: {
 	},
 }}
 
-// private are the fields that are taken out of what is kept: cards, which Cloudbeds says not to store, and guests' papers.
+// private are the fields that are taken out of what is kept: cards, which Cloudbeds says not to store, and guests'
+// papers.
 var private = []string{
 	"cardsOnFile", "guestBirthdate", "guestBirthDate", "guestDocumentType", "guestDocumentNumber", "guestDocumentIssueDate",
 	"guestDocumentIssuingCountry", "guestDocumentExpirationDate",
 }
 
-// hotel is version 1 for the rows of getHotels and for getHotelDetails. The time zone is the former's, address and policy are
-// the latter's; what one does not send stays unobserved.
+// hotel is version 1 for the rows of getHotels and for getHotelDetails. The time zone is the former's, address and
+// policy are the latter's; what one does not send stays unobserved.
 func hotel(o wire.Object) (driver.Resource, error) {
 	r := driver.Resource{
 		Record:      o.Record(v1),

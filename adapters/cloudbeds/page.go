@@ -15,8 +15,8 @@ import (
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
-// envelope is what stands around an answer's data: {"success", "data", "count", "total", "message"}, and of the errors that have another
-// one {"status", "error", "error_description"}.
+// envelope is what stands around an answer's data: {"success", "data", "count", "total", "message"}, and of the errors
+// that have another one {"status", "error", "error_description"}.
 type envelope struct {
 	refused bool // success or status is false, or there is an error in place of success
 	code    string
@@ -32,8 +32,8 @@ var (
 	errRefused = errors.New("the partner says that it did not succeed")
 )
 
-// readEnvelope reads a whole answer. One that is neither data nor a refusal is an error, never an empty page: what an empty page
-// does not list is taken for deleted.
+// readEnvelope reads a whole answer. One that is neither data nor a refusal is an error, never an empty page: what an
+// empty page does not list is taken for deleted.
 func readEnvelope(body []byte, contentType string) (envelope, error) {
 	var fields map[string]json.RawMessage
 	if err := driver.Decode(body, contentType, &fields); err != nil {
@@ -96,8 +96,8 @@ func head(body []byte) envelope {
 	return envelopeOf(fields)
 }
 
-// rows are the rows in data: an array, an object keyed by id (both documented), or one row alone, which has the id. An empty PHP map may
-// come as [].
+// rows are the rows in data: an array, an object keyed by id (both documented), or one row alone, which has the id. An
+// empty PHP map may come as [].
 func (e envelope) rows(id string) ([]json.RawMessage, error) {
 	bad := fmt.Errorf("%w: %w", driver.ErrUndecodable, errNoRows)
 	switch wire.TypeOf(e.data) {

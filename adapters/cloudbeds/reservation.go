@@ -29,8 +29,8 @@ var statuses = map[string]driver.TransactionStatus{
 // dates are the fields without which, or with other ones, a stay would be worse than one that is seen to be rejected.
 var dates = []string{"reservationCheckIn", "reservationCheckOut", "startDate", "endDate"}
 
-// reservation is version 1 for the rows of getReservationsWithRateDetails, and takes those of getReservations and getReservation,
-// which have other names for some fields, no UTC times and no currency.
+// reservation is version 1 for the rows of getReservationsWithRateDetails, and takes those of getReservations and
+// getReservation, which have other names for some fields, no UTC times and no currency.
 func reservation(o wire.Object) (driver.Transaction, error) {
 	day := func(fields ...string) driver.Opt[driver.Date] {
 		var found driver.Opt[driver.Date]
@@ -73,8 +73,8 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 	return t, nil
 }
 
-// utc reads one of the …UTC twins: YYYY-MM-DD HH:MM:SS without a zone (seen), or RFC 3339 (what the specification says). The
-// fields without a twin are in a zone that is not established, and are not read.
+// utc reads one of the …UTC twins: YYYY-MM-DD HH:MM:SS without a zone (seen), or RFC 3339 (what the specification
+// says). The fields without a twin are in a zone that is not established, and are not read.
 func utc(o wire.Object, field string) driver.Opt[time.Time] { return o.Instant(field, time.DateTime) }
 
 // status maps the status; a deleted reservation is a canceled one. A status that did not come stays unobserved.

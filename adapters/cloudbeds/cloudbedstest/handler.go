@@ -46,8 +46,8 @@ func encode(v any) []byte {
 
 const denied = `{"error":"access_denied","message":"The resource owner or authorization server denied the request."}`
 
-// refuse answers for a status. A full tier suspends the credential; what the partner answers then is not documented, and neither is a header
-// that says when to come back. 429s that a fault rule made bear what the rule says.
+// refuse answers for a status. A full tier suspends the credential; what the partner answers then is not documented,
+// and neither is a header that says when to come back. 429s that a fault rule made bear what the rule says.
 func (s *Server) refuse(w http.ResponseWriter, _ *http.Request, status int) {
 	switch {
 	case status == http.StatusTooManyRequests && !s.storms:
@@ -71,36 +71,58 @@ func page(w http.ResponseWriter, status int) {
 	w.Write([]byte("<!DOCTYPE html>\n<html><head><title>" + http.StatusText(status) + "</title></head><body></body></html>\n"))
 }
 
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+// who returns whose a request is: that of the key or of the token.
+func (s *Server) who(r *http.Request) string {
 	key := r.Header.Get("X-Api-Key")
 	if key == "" {
 		key, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	}
+	if key == APIKey {
+		return key
+	}
+	if client, ok := s.tokens.Client(r); ok {
+		return client
+	}
+	return ""
+}
+
+func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+	method, ok := strings.CutPrefix(r.URL.Path, "/api/v1.3/")
+	if !ok {
+		method, ok = strings.CutPrefix(r.URL.Path, "/api/v1.2/")
+	}
 	switch {
-	case key != APIKey:
+	case ok && method == "access_token":
+		s.token(w, r)
+		return
+	case ok && method == "oauth":
+		s.authorize(w, r)
+		return
+	case s.who(r) == "":
 		send(w, http.StatusUnauthorized, []byte(denied))
 		return
 	case s.Suspended():
 		send(w, http.StatusForbidden, []byte(denied))
 		return
 	}
-	method, ok := strings.CutPrefix(r.URL.Path, "/api/v1.3/")
-	if !ok {
-		method, ok = strings.CutPrefix(r.URL.Path, "/api/v1.2/")
+	type call struct {
+		verb string
+		f    func(http.ResponseWriter, *http.Request)
 	}
-	calls := map[string]func(http.ResponseWriter, *http.Request){
-		"getHotels": s.getHotels, "getHotelDetails": s.getHotelDetails, "getReservationsWithRateDetails": s.getReservations,
-	}
-	call, known := calls[method]
+	c, known := map[string]call{
+		"getHotels": {"GET", s.getHotels}, "getHotelDetails": {"GET", s.getHotelDetails}, "getReservationsWithRateDetails": {"GET", s.getReservations},
+		"getRoomTypes": {"GET", s.getRoomTypes}, "getRatePlans": {"GET", s.getRatePlans}, "patchRate": {"POST", s.patchRate}, "getRateJobs": {"GET", s.getRateJobs},
+		"putReservation": {"PUT", s.putReservation}, "postWebhook": {"POST", s.postWebhook}, "getWebhooks": {"GET", s.getWebhooks}, "deleteWebhook": {"", s.deleteWebhook},
+	}[method]
 	switch {
 	case !ok || !known:
 		s.Note("%s: no such method, or not simulated", r.URL.Path)
 		page(w, http.StatusNotFound)
-	case r.Method != http.MethodGet:
+	case c.verb != "" && r.Method != c.verb:
 		s.Note("%s: the verb is %s", r.URL.Path, r.Method)
 		send(w, http.StatusNotFound, []byte(`{"status":false,"error":"Unknown method."}`))
 	default:
-		call(w, r)
+		c.f(w, r)
 	}
 }
 
@@ -112,7 +134,8 @@ type answer struct {
 	Total   *int `json:"total,omitempty"`
 }
 
-// paged answers with a page of the n rows there are. An odd page is keyed by id, or has success behind the data and total as a text.
+// paged answers with a page of the n rows there are. An odd page is keyed by id, or has success behind the data and
+// total as a text.
 func (s *Server) paged(w http.ResponseWriter, r *http.Request, n, size int, id string, row func(int) map[string]any) {
 	number := 1
 	for name, v := range map[string]*int{"pageNumber": &number, "pageSize": &size} {
@@ -160,15 +183,8 @@ const noMatch = "None of the included property id's match the access_token user'
 
 func (s *Server) getHotels(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "propertyIDs", "propertyName", "propertyCity", "pageNumber", "pageSize")
-	want := s.wanted(r, "propertyIDs")
-	var all []int
-	for i := range s.cfg.Properties {
-		if want == nil || slices.Contains(want, propertyID(i)) {
-			all = append(all, i)
-		}
-	}
-	if want != nil && len(all) == 0 {
-		fail(w, noMatch)
+	all, ok := s.properties(w, r)
+	if !ok {
 		return
 	}
 	s.paged(w, r, len(all), 20, "propertyID", func(i int) map[string]any { return s.hotel(all[i]) })
@@ -177,7 +193,7 @@ func (s *Server) getHotels(w http.ResponseWriter, r *http.Request) {
 func (s *Server) getHotelDetails(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "propertyID")
 	id := r.URL.Query().Get("propertyID")
-	for i := range s.cfg.Properties {
+	for _, i := range s.existing() {
 		if propertyID(i) == id {
 			send(w, http.StatusOK, encode(answer{Success: true, Data: s.details(i)}))
 			return
@@ -190,8 +206,8 @@ func (s *Server) getHotelDetails(w http.ResponseWriter, r *http.Request) {
 	fail(w, noMatch)
 }
 
-// getReservations is getReservationsWithRateDetails. Times in filters are taken as local to the property: which zone the partner means
-// is not established, and this is the one that a client that sends UTC can lose by.
+// getReservations is getReservationsWithRateDetails. Times in filters are taken as local to the property: which zone
+// the partner means is not established, and this is the one that a client that sends UTC can lose by.
 func (s *Server) getReservations(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "propertyID", "resultsFrom", "resultsTo", "modifiedFrom", "modifiedTo", "reservationCheckOutFrom", "reservationCheckOutTo", "reservationID",
 		"includeDeleted", "excludeStatuses", "includeGuestsDetails", "includeCustomFields", "sortByRecent", "pageNumber", "pageSize")

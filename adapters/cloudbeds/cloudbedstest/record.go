@@ -111,11 +111,16 @@ func (s *Server) details(i int) map[string]any {
 func (s *Server) modified(i int) (at time.Time, deleted bool) {
 	s.mu.Lock()
 	at, deleted = s.deleted[i]
+	written, changed := s.status[i]
 	s.mu.Unlock()
 	if deleted {
 		return at, true
 	}
-	if r := s.reservations.Revision(i); r.Number > 0 {
+	r := s.reservations.Revision(i)
+	switch {
+	case changed && written.at.After(r.At):
+		return written.at, false
+	case r.Number > 0:
 		return r.At, false
 	}
 	return s.created(i).Add(time.Duration(partnersim.Roll(s.cfg.Seed, 1, i).Int(1, 3600)) * time.Second), false
@@ -165,6 +170,9 @@ func (s *Server) reservation(i int) map[string]any {
 		"sourceName": "Booking.com", "source": map[string]any{"name": "Booking.com", "paymentCollect": "hotel", "sourceID": "s-2-1", "category": "ota"},
 		"sourceReservationID": strconv.Itoa(4400000000 + i), "propertyCurrency": p.currency, "balanceDetailed": balance, "detailedRates": rates, "rooms": rooms,
 		"total": total, "balance": float64(total) - 50.5, "cardsOnFile": []any{map[string]any{"cardID": CardID, "cardNumber": "4242", "cardType": "visa"}},
+	}
+	if status := s.Status(id); status != "" {
+		r["status"] = status
 	}
 	s.spoil(i, r, balance, rooms)
 	return r

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,29 +31,35 @@ var (
 	PartnerTiers = ratelimit.Tiers{{Name: "second", Requests: 10, Per: time.Second}}
 )
 
-// Suspension is how long a credential is refused that was used too fast, by the partner's clock. Documented is that it is suspended for a
-// time, not for how long.
+// Suspension is how long a credential is refused that was used too fast, by the partner's clock. Documented is that it
+// is suspended for a time, not for how long.
 const Suspension = 10 * time.Minute
 
-// Config describes a simulated group of properties. The zero Config is a group without properties, without latency, in real time.
+// Config describes a simulated group of properties. The zero Config is a group without properties, without latency, in
+// real time.
 type Config struct {
 	// Properties, ReservationsPerProperty and PhotosPerProperty are the size of the group before any change.
 	Properties, ReservationsPerProperty, PhotosPerProperty int
-	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-refused" answer 200 with
-	// success:false, "x-uninstalled" the same with the message of an application that the property removed, "x-late" 200 with
-	// success:false behind more than a screenful of data.
+	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-refused" answer 200
+	// with success:false, "x-uninstalled" the same with the message of an application that the property removed, "x-late"
+	// 200 with success:false behind more than a screenful of data.
 	Scale           float64
 	Latency, Jitter time.Duration
 	Seed            uint64
 	Faults          []partnersim.Rule
-	// Odd is how often a record or page has one of the odd shapes that the real API is known for: each Odd-th, the shapes taking turns.
-	// 0: 7; negative: never.
+	// Odd is how often a record or page has one of the odd shapes that the real API is known for: each Odd-th, the shapes
+	// taking turns. 0: 7; negative: never.
 	Odd int
 	// Partner raises the limit to that of technology partners.
 	Partner bool
 	// IgnoreFilters makes the server ignore every filter, as the real one ignores those it does not know.
 	IgnoreFilters bool
-	// Epoch is the partner's time as which the group is generated: every record was changed last before it. Zero: 2026-11-01 UTC.
+	// OAuth makes Integration one with the application's OAuth client and a refresh token, in place of the API key.
+	OAuth bool
+	// Removal is what deleteWebhook does.
+	Removal Removal
+	// Epoch is the partner's time as which the group is generated: every record was changed last before it. Zero:
+	// 2026-11-01 UTC.
 	Epoch time.Time
 }
 
@@ -60,13 +67,27 @@ type Config struct {
 type Server struct {
 	*partnersim.Server
 	cfg          Config
+	hotels       *partnersim.Population
 	reservations *partnersim.Population
 	requests     atomic.Uint64
 	suspended    atomic.Int64 // until, in nanoseconds of the clock on the wall
 	storms       bool         // the faults have 429s, which are no suspension
 
-	mu      sync.Mutex
-	deleted map[int]time.Time
+	tokens  *partnersim.Tokens
+	started time.Time
+
+	mu        sync.Mutex // guards the fields below
+	deleted   map[int]time.Time
+	refreshes map[string]*grant
+	grants    int // refresh tokens and codes that were made
+	used      int
+	again     int
+	codes     map[string]code
+	status    map[int]change
+	writes    int
+	rates     map[string]map[string]string // by rate and date
+	jobs      []job
+	hooks     []subscription
 }
 
 // NewServer returns a simulated group, or an error that names everything that is wrong with c.
@@ -89,7 +110,11 @@ func NewServer(c Config) (*Server, error) {
 	if c.Odd == 0 {
 		c.Odd = 7
 	}
-	s := &Server{cfg: c, reservations: partnersim.NewPopulation(c.Seed, c.Properties*c.ReservationsPerProperty), deleted: map[int]time.Time{}}
+	s := &Server{
+		cfg: c, hotels: partnersim.NewPopulation(c.Seed, c.Properties), reservations: partnersim.NewPopulation(c.Seed, c.Properties*c.ReservationsPerProperty), deleted: map[int]time.Time{},
+		refreshes: map[string]*grant{}, codes: map[string]code{}, status: map[int]change{}, rates: map[string]map[string]string{}, started: time.Now(),
+	}
+	s.tokens = &partnersim.Tokens{Path: tokenPath, Clients: map[string]string{ClientID: ClientSecret}, Lifetime: tokenLife, Endpoint: http.HandlerFunc(s.token)}
 	for _, r := range c.Faults {
 		s.storms = s.storms || r.Kind == partnersim.TooMany
 	}
@@ -101,7 +126,11 @@ func NewServer(c Config) (*Server, error) {
 	s.Server, err = partnersim.New(partnersim.Config{
 		Name: "cloudbeds", Handler: http.HandlerFunc(s.handle), Tiers: tiers, Scale: c.Scale, Latency: c.Latency, Jitter: c.Jitter,
 		Seed: c.Seed, Faults: c.Faults, Refuse: s.refuse,
-		Key:    func(r *http.Request) string { return r.Header.Get("X-Api-Key") },
+		Key: s.who,
+		Free: func(r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "/access_token") || strings.HasSuffix(r.URL.Path, "/oauth")
+		},
+		Tokens: s.tokens,
 		Header: func(h http.Header, _ *http.Request, _ []partnersim.Count) { h.Set("X-Request-ID", s.requestID()) },
 		Answers: map[string]http.Handler{
 			"refused":     refusal("Something went wrong with the reservation of Guest Example."),
@@ -115,14 +144,21 @@ func NewServer(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Integration returns a host's integration with the group: its credential, and the base URL (scheme and host) of the listener once the server
-// was started, else the partner's own, for use with Transport.
+// Integration returns a host's integration with the group: its credential, and the base URL (scheme and host) of the
+// listener once the server was started, else the partner's own, for use with Transport.
 func (s *Server) Integration(id string) driver.Integration {
 	base := s.BaseURL()
 	if base == "" {
 		base = "https://" + Host
 	}
-	return driver.Integration{ID: id, Partner: "cloudbeds", Account: "group-88001", BaseURL: base, Credentials: map[string]auth.Secret{"api_key": APIKey}}
+	in := driver.Integration{ID: id, Partner: "cloudbeds", Account: "group-88001", BaseURL: base, Credentials: map[string]auth.Secret{"api_key": APIKey}}
+	if s.cfg.OAuth {
+		in.Credentials = map[string]auth.Secret{"client_id": ClientID, "client_secret": ClientSecret, "refresh_token": auth.Secret(s.Grant())}
+	}
+	if s.cfg.Partner {
+		in.Settings = map[string]string{"technology_partner": "true"}
+	}
+	return in
 }
 
 // Limits returns the group's tiers as the clock on the wall sees them, for driver.Options.Tiers["cloudbeds/api"].
@@ -137,12 +173,12 @@ type Counts struct{ Properties, Reservations, Deleted, Photos int }
 // Account returns what the group holds now.
 func (s *Server) Account() Counts {
 	n := s.reservations.Len()
-	return Counts{s.cfg.Properties, n, s.reservations.Total() - n, s.cfg.Properties * s.cfg.PhotosPerProperty}
+	return Counts{s.hotels.Len(), n, s.reservations.Total() - n, s.hotels.Len() * s.cfg.PhotosPerProperty}
 }
 
-// Change changes a share (0 to 1) of the reservations at the partner's time at, a third of it each by adding, updating and deleting; at
-// should not be before the group's epoch. A round (from 1 on) changes the same records of the same group every time, and nothing when it was
-// done already.
+// Change changes a share (0 to 1) of the reservations at the partner's time at, a third of it each by adding, updating
+// and deleting; at should not be before the group's epoch. A round (from 1 on) changes the same records of the same
+// group every time, and nothing when it was done already.
 func (s *Server) Change(share float64, round int, at time.Time) partnersim.Delta {
 	if s.cfg.Properties == 0 {
 		return partnersim.Delta{}
@@ -159,15 +195,32 @@ func (s *Server) Change(share float64, round int, at time.Time) partnersim.Delta
 	return delta
 }
 
+// ChangeProperties is Change for the properties: hotels join the group and leave it. Reservations stay with those that
+// they were made at.
+func (s *Server) ChangeProperties(share float64, round int, at time.Time) partnersim.Delta {
+	return s.hotels.Change(share, round, at.UTC().Truncate(time.Second))
+}
+
 // PropertyIDs lists the ids of the group's properties, in order.
 func (s *Server) PropertyIDs() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for i := range s.cfg.Properties {
+		for _, i := range s.existing() {
 			if !yield(propertyID(i)) {
 				return
 			}
 		}
 	}
+}
+
+// existing are the properties that there are.
+func (s *Server) existing() []int {
+	var all []int
+	for i := range s.hotels.Total() {
+		if s.hotels.Exists(i) {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // ReservationIDs lists the ids of the reservations that exist, in order.
