@@ -20,11 +20,13 @@ const (
 func checkQuota(r *runner) {
 	g := r.open(Conditions{Latency: 80 * time.Millisecond, Jitter: 60 * time.Millisecond, Seed: 7})
 	defer g.close()
-	lists := slices.DeleteFunc(streams(r.h), func(s stream) bool { return !s.has(g.driver) })
+	lists := slices.DeleteFunc(streams(r.h), func(s stream) bool {
+		return !s.has(g.driver) || s.kind == driver.KindDay && r.h.CalendarFrom == (driver.Date{})
+	})
 	if len(lists) == 0 {
 		r.Skip("the driver lists nothing")
 	}
-	if lists[len(lists)-1].kind == driver.KindMedia {
+	if !lists[len(lists)-1].resumable {
 		if _, err := g.resource(); err != nil {
 			r.Fatalf("quota: %v", err)
 		}

@@ -44,6 +44,8 @@
 //	secrets       No credential, token, or text of an error's body is in any log line or error.
 //	queue         A queue is read page by page and forgets what was acknowledged, and only that; no destructive read is repeated; Parse is pure
 //	              and takes no message for what it is not.
+//	push          A write is made once; throttled it is made again, refused it is not; one whose answer was lost is not repeated blindly.
+//	webhooks      What a delivery tells is read by a pure function, which takes anything without a panic and repeats none of it in an error.
 //	quota         The partner's own count of its limits is never exceeded, by many goroutines over more than a window.
 //
 // Leaks, secrets and the partner's count are looked at after every other check as well.

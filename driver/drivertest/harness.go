@@ -26,6 +26,19 @@ type Harness struct {
 	Resources, Transactions, Media int
 	// Messages is how many messages wait in the partner's queue; 0: not compared.
 	Messages int
+	// CalendarFrom and CalendarTo are nights of the resource MediaOf that the partner's calendar shows, and Days how many driver.Days these
+	// are; 0: not compared. Required for a driver.CalendarLister.
+	CalendarFrom, CalendarTo driver.Date
+	Days                     int
+	// PushTo and PushStatus are a transaction, and a status other than its own that the partner takes for it: for a driver.StatusPusher.
+	PushTo     string
+	PushStatus driver.TransactionStatus
+	// PushDays are days of one resource that the partner takes: for a driver.CalendarPusher.
+	PushDays []driver.Day
+	// PushCall is the endpoint of these writes, as in partnersim.Rule: "PUT /v1/bookings/*". "": every call, also those that lead to it.
+	PushCall string
+	// WebhookKinds are the kinds of the partner's webhooks, in its words: for a driver.WebhookSource.
+	WebhookKinds []string
 	// MediaOf is the id of a resource that has media; "": the first one listed.
 	MediaOf string
 	// Canaries are further texts that must be in no log line and no error: names and addresses of the simulated guests, say. All
@@ -66,7 +79,7 @@ func (h Harness) validate() error {
 	if h.Partner == nil {
 		errs = append(errs, errors.New("Harness.Partner is nil"))
 	}
-	if h.Resources < 0 || h.Transactions < 0 || h.Media < 0 || h.Messages < 0 {
+	if h.Resources < 0 || h.Transactions < 0 || h.Media < 0 || h.Messages < 0 || h.Days < 0 {
 		errs = append(errs, errors.New("Harness has a negative count"))
 	}
 	if slices.Contains(h.Canaries, "") {
@@ -107,6 +120,9 @@ func checks() []check {
 		{name: "leaks", list: checkLeaks},
 		{name: "secrets", list: checkSecrets},
 		{name: "queue", once: checkQueue},
+		{name: "push/status", once: checkPushStatus},
+		{name: "push/calendar", once: checkPushCalendar},
+		{name: "webhooks", once: checkWebhooks},
 		{name: "quota", once: checkQuota},
 	}
 }
@@ -149,6 +165,9 @@ func (c check) run(tb testing.TB, h Harness, s *stream) {
 	g.close()
 	if !has {
 		tb.Skipf("the driver is no %s", s.capability)
+	}
+	if s.kind == driver.KindDay && h.CalendarFrom == (driver.Date{}) {
+		tb.Skip("the driver is a CalendarLister, but Harness.CalendarFrom and CalendarTo are not set")
 	}
 	c.list(r, *s)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
@@ -57,6 +58,21 @@ func streams(h Harness) []stream {
 					return pages(g, pagination.Fail[driver.Media]("", err), func(m driver.Media) driver.Record { return m.Record })
 				}
 				return pages(g, g.driver.(driver.MediaLister).Media(ctx, id), func(m driver.Media) driver.Record { return m.Record })
+			},
+		},
+		{
+			capability: "CalendarLister", kind: driver.KindDay, want: h.Days,
+			has: func(d driver.Driver) bool { _, ok := d.(driver.CalendarLister); return ok },
+			open: func(ctx context.Context, g *rig, q driver.Query) iter.Seq2[page, error] {
+				day := func(d driver.Day) driver.Record {
+					k := d.Key()
+					return driver.Record{ID: strings.Join([]string{k.ResourceID, k.UnitID, k.RatePlanID, k.Date.String()}, "/"), Raw: d.Raw, AdapterVersion: d.AdapterVersion}
+				}
+				id, err := g.resource()
+				if err != nil {
+					return pages(g, pagination.Fail[driver.Day]("", err), day)
+				}
+				return pages(g, g.driver.(driver.CalendarLister).Calendar(ctx, id, h.CalendarFrom, h.CalendarTo), day)
 			},
 		},
 	}

@@ -25,6 +25,7 @@ var errEndless = errors.New("drivertest: the driver does not stop calling")
 type call struct {
 	where    string // method and path
 	token    bool   // to the token endpoint
+	keyed    bool   // it bears the suite's effect key, or what is made of it, in a header
 	sent     time.Time
 	answered time.Time
 	status   int
@@ -161,7 +162,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	token := w.g.r.h.TokenPath != "" && req.URL.Path == w.g.r.h.TokenPath
 	w.mu.Lock()
 	i := len(w.calls)
-	w.calls = append(w.calls, call{where: where, token: token, sent: time.Now()})
+	w.calls = append(w.calls, call{where: where, token: token, keyed: keyed(req.Header), sent: time.Now()})
 	n := 0
 	if !token {
 		w.api++
@@ -246,4 +247,19 @@ func answer(req *http.Request, status int, contentType string, body []byte) *htt
 		Header:  http.Header{"Content-Type": {contentType}},
 		Request: req, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
 	}
+}
+
+// keyed reports whether a header holds an idempotency key: it is named for one, or its value is the suite's.
+func keyed(h http.Header) bool {
+	for name, values := range h {
+		if strings.Contains(strings.ToLower(name), "idempotency") {
+			return true
+		}
+		for _, v := range values {
+			if strings.Contains(v, string(effectKey)) {
+				return true
+			}
+		}
+	}
+	return false
 }

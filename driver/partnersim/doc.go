@@ -21,7 +21,8 @@
 //
 // # Writing a simulated partner
 //
-// About a hundred lines; the example of this package is a whole one. In order:
+// About a hundred lines, and the fields of its records; the example of this package is a whole one, examples/newdriver/newdrivertest another, with
+// a driver and its tests. In order:
 //
 //  1. Read the partner's documentation, never the driver's code: a simulator that is written from the driver repeats its
 //     mistakes. Mark in comments what is unverified.
@@ -35,7 +36,8 @@
 //     [Config.Quotas] for one that limits single operations, [Config.Free] for calls that do not count.
 //  5. Write the partner's error bodies ([Config.Refuse]) and headers ([Config.Header]), and its own ways to fail
 //     ([Config.Answers]): a 200 that says success is false, an XML error in a 200, a 405 that means slow down.
-//  6. Offer NewServer(Config), Integration(id) and Limits() as guestytest does, and expected counts for tests.
+//  6. Offer NewServer(Config), Integration(id) and Limits() as guestytest does, Change for what happens while a list is read, and expected
+//     counts for tests: with these, package drivertest proves a driver.
 //
 // # How a request is counted
 //
