@@ -37,10 +37,11 @@ func TestAPaceThatIsLearnt(t *testing.T) {
 func TestSpreadCalls(t *testing.T) {
 	minute := ratelimit.Tier{Requests: 120, Per: time.Minute}
 	tiers := ratelimit.Tiers{{Requests: 15, Per: time.Second}, minute, {Requests: 5000, Per: time.Hour}}
+	within := ratelimit.Tiers{{Requests: 25, Per: 10 * time.Second}}
 	for seed := range uint64(4) {
 		m := ratelimittest.Model{
 			Tiers:   tiers,
-			Scopes:  []ratelimittest.Scope{{Name: "within", Tiers: ratelimit.Tiers{{Requests: 25, Per: 10 * time.Second}}}},
+			Scopes:  []ratelimittest.Scope{{Name: "within", Tiers: within}},
 			Latency: ratelimittest.LogNormal(200*time.Millisecond, 2*time.Second), Lost: 0.01, Unsent: 0.01,
 			Loads: []ratelimittest.Load{
 				{Callers: 30}, {Call: ratelimit.Call{Priority: ratelimit.Interactive}, Callers: 3, Pause: time.Minute},
@@ -68,6 +69,42 @@ func TestSpreadCalls(t *testing.T) {
 		bursts = m.Run(t, func(t *testing.T) ratelimittest.Do { return kit(t, ratelimit.Options{}, tiers...) })
 		if bursts.Waits[0].Mean < 2*rep.Waits[0].Mean {
 			t.Errorf("seed %d: people waited no longer without: %v\n%v", seed, bursts, rep)
+		}
+	}
+}
+
+// What is kept for people is there when they come, and nobody else takes it.
+func TestPromise3_TheReserveIsKept(t *testing.T) {
+	for _, kind := range []ratelimit.Kind{ratelimit.Sliding, ratelimit.Fixed, ratelimit.TokenBucket} {
+		tiers := ratelimit.Tiers{
+			{Kind: kind, Requests: 15, Per: time.Second}, {Kind: kind, Requests: 120, Per: time.Minute},
+			{Concurrent: 10},
+		}
+		for seed := range uint64(3) {
+			m := ratelimittest.Model{
+				Tiers: tiers, Latency: ratelimittest.LogNormal(200*time.Millisecond, 2*time.Second),
+				Lost: 0.01, Unsent: 0.01, For: 30 * time.Minute, Seed: seed,
+				Scopes: []ratelimittest.Scope{{
+					Name: "rest", Tiers: ratelimit.Tiers{{Kind: kind, Requests: 96, Per: time.Minute}, {Concurrent: 8}},
+					Key: func(c ratelimit.Call) (string, bool) { return "", c.Priority != ratelimit.Interactive },
+				}},
+				Loads: []ratelimittest.Load{
+					{Callers: 30},
+					{Call: ratelimit.Call{Priority: ratelimit.Interactive}, Callers: 2, Pause: 20 * time.Second},
+				},
+			}
+			if kind == ratelimit.TokenBucket { // refilled at the partner's rate, whoever spends
+				m.Scopes[0].Tiers = m.Scopes[0].Tiers[1:]
+			}
+			rep := m.Run(t, func(t *testing.T) ratelimittest.Do {
+				return kit(t, ratelimit.Options{Reserve: 0.2}, tiers...)
+			})
+			if err := rep.Err(); err != nil {
+				t.Errorf("%v: %v", kind, err)
+			}
+			if people := rep.Waits[0]; people.Requests < 50 || people.P99 > time.Second || rep.Tiers[1].Used < 0.78 {
+				t.Errorf("%v: %v", kind, rep)
+			}
 		}
 	}
 }
