@@ -52,7 +52,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 		if !v.ok {
 			return l.wait(ctx, k, c, cost)
 		}
-		if l.o.Smooth > 0 {
+		if l.o.Smooth > 0 || k.apart > 0 {
 			l.spread(k, cost, now)
 		}
 		if l.lease > 0 && k.spend(cost, l.lease, now) {

@@ -305,6 +305,14 @@ func (c *counts) observe(sentAt, now int64, obs []Observation) {
 	}
 }
 
+// scarce is how far apart calls are to be now, by the tier that wants it most; see tierCounts.
+func (c *counts) scarce() (apart int64) {
+	for i := range c.tiers {
+		apart = max(apart, c.tiers[i].scarce(&c.p.specs[i], c.p, c.now, c.held+c.late))
+	}
+	return apart
+}
+
 // park admits nothing before until; an earlier until than the one in force has no effect.
 func (c *counts) park(until int64) { c.parked = max(c.parked, until) }
 

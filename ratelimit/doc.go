@@ -40,7 +40,9 @@
 //
 // A 429 with a time to come back parks its key, for everyone who shares the limiter ([Limiter.Park]). A [Dialect] reads the partner's own
 // counts from an answer's headers: when others spend from the same quota, or the limit was cut, that is taken into account. Reports only ever
-// take room away that our own count would give, and give it back; they never admit more than the tiers say. Answers that overtook
+// take room away that our own count would give, and give it back; they never admit more than the tiers say. Whether a report has counted what is in
+// flight, nobody knows: it is taken as counted while nobody else is seen to spend, and as still to come while somebody is. While others spend and
+// less than an eighth is left, calls go one by one, evenly until the window's end, so that each answer tells before the next goes. Answers that overtook
 // each other are recognised by when their requests were sent.
 //
 // A dialect is data that a driver declares. Which one a partner speaks:

@@ -40,8 +40,9 @@ type key struct {
 	guests map[*waiter]int64
 	claim  claim
 
-	pace *pace // nil unless it is learnt
-	next int64 // with Smooth: when the next call may go
+	pace  *pace // nil unless it is learnt
+	next  int64 // when the next call may go, with Smooth and while room is scarce
+	apart int64 // how far apart calls are while room is scarce
 }
 
 // claim is room that is left to a caller which waits in another key's line, and is about to have its turn there. The zero

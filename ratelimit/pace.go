@@ -261,6 +261,9 @@ func (l *Limiter) smooth(bad func(ok bool, format string, args ...any)) {
 
 // spacing is how far calls of the cost are spread out; k is locked.
 func (l *Limiter) spacing(k *key, cost int64) int64 {
+	if l.o.Smooth == 0 {
+		return min(k.apart*cost, int64(maxPer))
+	}
 	s := &l.plan.specs[l.even]
 	limit := s.limit
 	switch {
@@ -269,12 +272,23 @@ func (l *Limiter) spacing(k *key, cost int64) int64 {
 	case k.pace != nil:
 		limit = paced(limit, k.pace.share)
 	}
-	return int64(min(float64(s.per)/float64(limit)*float64(cost), float64(maxPer)))
+	return int64(min(max(float64(s.per)/float64(limit), float64(k.apart))*float64(cost), float64(maxPer)))
+}
+
+// easeOff looks whether room is still scarce; k is locked.
+func (l *Limiter) easeOff(k *key, now int64) {
+	k.drain()
+	k.advance(now)
+	if k.apart = k.scarce(); l.o.Smooth == 0 {
+		if k.next = min(k.next, now+k.apart); k.apart == 0 {
+			k.next = 0
+		}
+	}
 }
 
 // spread notes a call that is admitted; k is locked.
 func (l *Limiter) spread(k *key, cost, now int64) {
-	if l.o.Smooth > 0 {
+	if l.o.Smooth > 0 || k.apart > 0 {
 		k.next = max(k.next, now) + l.spacing(k, cost)
 	}
 }

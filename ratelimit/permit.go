@@ -115,6 +115,11 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 		k.observe(p.at, now, obs)
 	}
 	k.arrive(int32(p.slot), p.gen, now+int64(grace), now, grace == 0)
+	if len(obs) > 0 {
+		if k.apart = k.scarce(); k.apart > 0 && l.o.Smooth == 0 {
+			k.next = min(max(k.next, now), now+k.apart)
+		}
+	}
 	k.signalOpen()
 	if k.pace != nil && grace == 0 {
 		l.speedUp(k, now)

@@ -100,6 +100,7 @@ type tierCounts struct {
 	seen  int64 // when the request was sent whose answer was observed last
 	// foreign is what others must have spent, going by what the partner reported last. It counts until foreignEnd.
 	foreign, foreignEnd int64
+	others              int64 // until when others are taken to spend from the quota
 
 	log    slidingLog
 	ring   slidingRing
@@ -109,7 +110,7 @@ type tierCounts struct {
 
 func (t *tierCounts) init(s *spec, p *plan) {
 	t.limit, t.told, t.paced = s.limit, math.MaxInt64, math.MaxInt64
-	t.shut, t.seen, t.window = math.MinInt64, math.MinInt64, math.MinInt64
+	t.shut, t.seen, t.window, t.others = math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64
 	switch s.method {
 	case byRing:
 		t.ring.sub = (s.per + ringSize - 2) / (ringSize - 1)
@@ -297,11 +298,20 @@ func (t *tierCounts) limits(s *spec, p *plan, now int64) {
 	}
 }
 
-// report takes in what the partner says is left. What is left by our own count and not by its own, others have spent. What
-// is in flight may or may not have been counted there: it is assumed that it was.
+// report takes in what the partner says is left. What is left by our own count and not by its own, others have spent. Whether it has counted
+// what is in flight already, nobody knows, but for the request whose answer this is. While nobody else is seen to spend, it is taken as counted: our
+// own count is exact, and is not to be charged twice. Once others spend more than that can explain, and for a window after, it is taken as
+// still to come.
 func (t *tierCounts) report(s *spec, p *plan, now, busy, remaining int64, reset time.Time) {
 	t.foreign = 0
-	t.foreign = max(0, t.free(s, p, now, busy, 0)-remaining)
+	least := t.free(s, p, now, busy, 0) - remaining
+	if least > 0 {
+		t.others = now + s.per
+	}
+	if now < t.others {
+		least += max(0, busy-1)
+	}
+	t.foreign = max(0, least)
 	t.foreignEnd = now + s.per
 	if s.method == byBucket { // it is spent until as much has been refilled
 		refill := math.Ceil(float64(t.foreign) / float64(t.bucket.Limit()) * float64(time.Second))
@@ -311,6 +321,22 @@ func (t *tierCounts) report(s *spec, p *plan, now, busy, remaining int64, reset 
 		t.foreignEnd = min(t.foreignEnd, max(now, p.ns(reset)))
 	}
 }
+
+// scarce is how far apart calls are to be while others spend and little is left, so that each answer tells before the next call goes; 0 when
+// there is no need.
+func (t *tierCounts) scarce(s *spec, p *plan, now, busy int64) int64 {
+	if s.method == byFlight || s.method == byBucket || t.foreign == 0 || now >= t.others || now >= t.foreignEnd {
+		return 0
+	}
+	left := max(0, t.free(s, p, now, busy, 0))
+	if left > t.limit/scarceShare {
+		return 0
+	}
+	return min((t.foreignEnd-now)/(left+1), s.per/scarceShare)
+}
+
+// scarceShare: a tier with less than one in so many left is scarce.
+const scarceShare = 8
 
 // spent is what the tier has counted now.
 func (t *tierCounts) spent(s *spec, p *plan, now int64) int64 {

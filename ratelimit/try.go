@@ -65,7 +65,10 @@ func (p *party) try(now int64, first bool) outcome {
 	for i := range p.parts {
 		pt := &p.parts[i]
 		k, at := pt.k, now+pt.offset
-		if pt.l.o.Smooth > 0 {
+		if k.apart > 0 {
+			pt.l.easeOff(k, at)
+		}
+		if pt.l.o.Smooth > 0 || k.apart > 0 && p.low() {
 			if next := k.next + pt.l.spacing(k, p.ahead(i)); at < next {
 				out.turnedDown(p, i, next-pt.offset, false, pt.tier("smooth"))
 				continue
