@@ -37,7 +37,7 @@ func (s *Server) envelope(w http.ResponseWriter, status int, data any, code, mes
 func (s *Server) xml(w http.ResponseWriter, status int, doc string) {
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write([]byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + doc + "\n<!-- RUID: [" + s.ruid() + "] -->\n"))
+	w.Write([]byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + doc + "\n<!-- RUID: [" + s.uuid() + "] -->\n"))
 }
 
 // esc escapes text for XML.

@@ -239,14 +239,17 @@ func (s *Server) authorized(r *http.Request) bool {
 	return ok
 }
 
-// ruid makes an id of a request: a UUID in some places, text as of base64 in others.
+// ruid makes an id of a request: a UUID in some places, text as of base64 in others, of JSON.
 func (s *Server) ruid() string {
-	n := s.ruids.Add(1)
+	n := s.ruids.Load() + 1
 	if n%2 == 0 {
+		s.ruids.Add(1)
 		return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "RandomSample%d", n))
 	}
-	return fmt.Sprintf("00000000-0000-4000-8000-%012d", n)
+	return s.uuid()
 }
+
+func (s *Server) uuid() string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", s.ruids.Add(1)) }
 
 // odd returns which odd shape the n-th record has; ok is false when it has none.
 func (s *Server) odd(n, shapes int) (shape int, ok bool) {
