@@ -20,8 +20,8 @@ type CalendarLister interface {
 // CalendarPusher tells the partner what is for sale: availability, prices and restrictions in one.
 type CalendarPusher interface {
 	// PushCalendar writes the fields of days that hold a value, and leaves what is missing as the partner has it; a
-	// null is refused, unless the driver's package says how the partner is told of it. Of two Days with one [Day.Key] the
-	// later one counts. Days that are invalid or of another resource, and fields that the partner cannot be told,
+	// null is refused, unless the driver's package says how the partner is told of it. Of two Days with one [Day.Key]
+	// the later one counts. Days that are invalid or of another resource, and fields that the partner cannot be told,
 	// are refused, all of them named, before anything is sent.
 	//
 	// What is written are states, not increments, so the same call may be made again, with the same key, when its
@@ -36,13 +36,14 @@ var ErrPartial = errors.New("driver: written in part")
 // KindDay is the kind of [Day]s. They are not imported; see [CalendarLister].
 const KindDay Kind = "day"
 
-// Day is one night of a resource, or of one unit or rate plan of it: how many are for sale, at what price, and to whom. Its
-// fields are Opt as those of a [Resource] are: missing is not observed, and null is observed to be empty. It has no id but
-// [Day.Key].
+// Day is one night of a resource, or of one unit or rate plan of it: how many are for sale, at what price, and to whom.
+// Its fields are Opt as those of a [Resource] are: missing is not observed, and null is observed to be empty. It has no
+// id but [Day.Key].
 type Day struct {
 	ResourceID string `json:"resource_id" validate:"required,max=200"`
-	// UnitID is the room type or unit of a multi-unit resource, RatePlanID the rate plan, that the fields are about. A partner
-	// may give availability for a unit and prices for its rate plans: then these are different Days of one night.
+	// UnitID is the room type or unit of a multi-unit resource, RatePlanID the rate plan, that the fields are about. A
+	// partner may give availability for a unit and prices for its rate plans: then these are different Days of one
+	// night.
 	UnitID     Opt[string] `json:"unit_id,omitzero" validate:"omitempty,max=200"`
 	RatePlanID Opt[string] `json:"rate_plan_id,omitzero" validate:"omitempty,max=200"`
 	// Date is the night, local to the property. Required.

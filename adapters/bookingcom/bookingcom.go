@@ -68,7 +68,8 @@ func Register(r *driver.Registry) error {
 	})
 }
 
-// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf]. It sends nothing.
+// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf]. It
+// sends nothing.
 func New(env driver.Env) (*Driver, error) {
 	in := env.Integration
 	c, err := ConfigOf(in)
@@ -78,7 +79,8 @@ func New(env driver.Env) (*Driver, error) {
 	supply, origin := in.Endpoint(SupplyURL)
 	secure, secureOrigin := in.Endpoint(SecureURL)
 	exchange, _ := in.Endpoint(AuthURL)
-	// What is shared is shared by all with the same machine account. Its name is in events and errors, where the credential has no business.
+	// What is shared is shared by all with the same machine account. Its name is in events and errors, where the
+	// credential has no business.
 	sum := sha256.Sum256([]byte(c.BaseURL + "\x00" + string(c.ClientID) + "\x00" + string(c.Username)))
 	d := &Driver{config: c, integration: in.ID, account: hex.EncodeToString(sum[:8])}
 	credential, err := d.credential(env, exchange, slices.Compact([]string{origin, secureOrigin}))
@@ -140,7 +142,8 @@ func info() driver.Info {
 	}
 }
 
-// Info implements driver.Driver. Nothing can be filtered by time of update: reservations come by a queue, the rest is read whole.
+// Info implements driver.Driver. Nothing can be filtered by time of update: reservations come by a queue, the rest is
+// read whole.
 func (d *Driver) Info() driver.Info { return info() }
 
 // Check implements driver.Driver by reading the values that the Property API allows.

@@ -7,7 +7,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// normalizeBXML reads a reservation of B.XML. Its times of booking and change may be missing, so none is taken as the time of update.
+// normalizeBXML reads a reservation of B.XML. Its times of booking and change may be missing, so none is taken as the
+// time of update.
 func normalizeBXML(body []byte, n *node, r *reader) (driver.Transaction, error) {
 	text := func(name string) string { return n.child(name).value() }
 	if r.id = text("id"); r.id == "" || len(r.id) > 200 {

@@ -13,7 +13,8 @@ import (
 // Partner is the driver's name in a registry and in integrations.
 const Partner = "bookingcom"
 
-// The hosts of production. There is no sandbox: tests are made with test properties and a test machine account on the same hosts.
+// The hosts of production. There is no sandbox: tests are made with test properties and a test machine account on the
+// same hosts.
 const (
 	// SupplyURL serves everything without card data.
 	SupplyURL = "https://supply-xml.booking.com"
@@ -30,7 +31,8 @@ type Flavor string
 const (
 	// OTA reads queues of OTA XML, whose messages are acknowledged after they were stored.
 	OTA Flavor = "ota"
-	// BXML reads Booking.com's own XML: reading is taking. What an answer that was lost held is had again by asking for changes since.
+	// BXML reads Booking.com's own XML: reading is taking. What an answer that was lost held is had again by asking for
+	// changes since.
 	BXML Flavor = "bxml"
 )
 
@@ -45,23 +47,28 @@ const (
 	settingRecovery    = "recovery"
 )
 
-// Config is the typed form of an integration with Booking.com: one or more properties, reached by a provider's machine account.
+// Config is the typed form of an integration with Booking.com: one or more properties, reached by a provider's machine
+// account.
 type Config struct {
 	// ClientID and ClientSecret are of the machine account. Required, unless Username and Password are given.
 	ClientID     auth.Secret
 	ClientSecret auth.Secret
-	// Username and Password are its legacy Basic credentials (deprecated by Booking.com on 2025-06-30, sunset announced for 2025-12-31).
+	// Username and Password are its legacy Basic credentials (deprecated by Booking.com on 2025-06-30, sunset announced
+	// for 2025-12-31).
 	Username auth.Secret
 	Password auth.Secret
-	// Account is the property whose messages are the integration's, see importer.ByAccount. Required, unless Properties are given.
+	// Account is the property whose messages are the integration's, see importer.ByAccount. Required, unless Properties
+	// are given.
 	Account string
-	// Properties are the ids of all properties of the integration; nil: the Account alone. There is no call that lists them.
+	// Properties are the ids of all properties of the integration; nil: the Account alone. There is no call that lists
+	// them.
 	Properties []string
 	// BaseURL replaces all three hosts, for a simulator or a proxy: https, or http on loopback. "" means production.
 	BaseURL string
 	// Reservations chooses the endpoints; "" means [OTA].
 	Reservations Flavor
-	// Recovery says that Reservation Recovery is on for the provider (it is off by default). It changes what can be asked for after an outage.
+	// Recovery says that Reservation Recovery is on for the provider (it is off by default). It changes what can be
+	// asked for after an outage.
 	Recovery bool
 	// AdapterVersion pins the normalization; "" means the newest.
 	AdapterVersion string
@@ -91,7 +98,8 @@ func (c Config) Integration(id string) driver.Integration {
 	return in
 }
 
-// ConfigOf returns the Config in an integration, or an error that names everything that is wrong with it. It sends nothing.
+// ConfigOf returns the Config in an integration, or an error that names everything that is wrong with it. It sends
+// nothing.
 func ConfigOf(in driver.Integration) (Config, error) {
 	c := Config{
 		ClientID: in.Credentials[credentialID], ClientSecret: in.Credentials[credentialSecret],

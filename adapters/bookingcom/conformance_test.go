@@ -8,7 +8,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/drivertest"
 )
 
-// harness is the suite's view of the driver on a simulated provider: a page for each property, with its three room types.
+// harness is the suite's view of the driver on a simulated provider: a page for each property, with its three room
+// types.
 func harness(legacy bool, flavor bookingcom.Flavor) drivertest.Harness {
 	h := drivertest.Harness{
 		Register: bookingcom.Register,

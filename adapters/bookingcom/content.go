@@ -15,8 +15,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Resources implements driver.ResourceLister: a page for each property, with the property and its room types. There is no call that lists properties:
-// they are those of [Config].Properties.
+// Resources implements driver.ResourceLister: a page for each property, with the property and its room types. There is
+// no call that lists properties: they are those of [Config].Properties.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "bookingcom/properties/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	return pagination.Token(ctx, s, func(ctx context.Context, token string) (pagination.Batch[driver.Resource], error) {
@@ -63,8 +63,8 @@ func (d *Driver) property(ctx context.Context, id string) (pagination.Batch[driv
 	return b, nil
 }
 
-// ResourcesByID implements driver.ResourceGetter by reading the properties that the ids are of: a room type's id begins with its property's
-// (documented: usually). Where it does not, all properties are read.
+// ResourcesByID implements driver.ResourceGetter by reading the properties that the ids are of: a room type's id begins
+// with its property's (documented: usually). Where it does not, all properties are read.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
 	wanted := map[string]bool{}
 	read := map[string]bool{}
@@ -111,7 +111,8 @@ func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pag
 	}
 }
 
-// Media implements driver.MediaLister: the photos of a property, in its order. A room type has none of its own: which rooms show a photo is in its Raw.
+// Media implements driver.MediaLister: the photos of a property, in its order. A room type has none of its own: which
+// rooms show a photo is in its Raw.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
 	const op = "photos.list"
 	return pagination.Token(ctx, pagination.Start{Stream: "bookingcom/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {

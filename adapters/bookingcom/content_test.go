@@ -74,7 +74,8 @@ func TestResourcesByID(t *testing.T) {
 		if n := s.Report().Requests; n != 5 { // with the token's
 			t.Errorf("%d requests", n)
 		}
-		// One whose property is not told by its id: all are looked through, and that one of them is refused is an error, not an absence.
+		// One whose property is not told by its id: all are looked through, and that one of them is refused is an
+		// error, not an absence.
 		for _, err := range d.ResourcesByID(t.Context(), []string{"12"}) {
 			if err != nil && retry.ClassOf(err) != retry.Auth {
 				t.Errorf("got %v", err)

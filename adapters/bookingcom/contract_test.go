@@ -11,9 +11,10 @@ import (
 	"github.com/integrationkit/integrationkit/driver/drivertest"
 )
 
-// terms are what the driver takes for granted of Booking.com. The cassette is the simulator's (go test -run TestContract -record makes it), so against it they
-// say that driver and simulator agree. BOOKINGCOM_LIVE=1 asks Booking.com, with BOOKINGCOM_CLIENT_ID and BOOKINGCOM_CLIENT_SECRET of a test machine account: then
-// they are the partner's, and Drift says how the simulator differs from it. Nothing is acknowledged. No header tells of its limits.
+// terms are what the driver takes for granted of Booking.com. The cassette is the simulator's (go test -run
+// TestContract -record makes it), so against it they say that driver and simulator agree. BOOKINGCOM_LIVE=1 asks
+// Booking.com, with BOOKINGCOM_CLIENT_ID and BOOKINGCOM_CLIENT_SECRET of a test machine account: then they are the
+// partner's, and Drift says how the simulator differs from it. Nothing is acknowledged. No header tells of its limits.
 func terms(t *testing.T) drivertest.Terms {
 	t.Helper()
 	s, err := bookingcomtest.NewServer(bookingcomtest.Config{Properties: 2, ReservationsPerProperty: 2, PhotosPerProperty: 2, Seed: 1, Odd: -1})

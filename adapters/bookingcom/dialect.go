@@ -15,8 +15,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// dialect is how Booking.com's answers are judged where HTTP's own rules are not enough: errors come with status 200, in XML within
-// the first elements of the document. JSON's are found when the envelope is read.
+// dialect is how Booking.com's answers are judged where HTTP's own rules are not enough: errors come with status 200,
+// in XML within the first elements of the document. JSON's are found when the envelope is read.
 var dialect = retry.Classifier{
 	PeekBody: func(r *http.Response) int {
 		if r.StatusCode == http.StatusOK && strings.Contains(r.Header.Get("Content-Type"), "xml") {
@@ -47,7 +47,8 @@ func classify(x retry.Exchange) (retry.Verdict, bool) {
 	return retry.Verdict{}, false
 }
 
-// verdictOf is that on an error with a code of OTA's table of errors, as far as these are documented for Booking.com's APIs.
+// verdictOf is that on an error with a code of OTA's table of errors, as far as these are documented for Booking.com's
+// APIs.
 func verdictOf(code string) retry.Verdict {
 	switch code {
 	case "448": // system error
@@ -58,8 +59,9 @@ func verdictOf(code string) retry.Verdict {
 	return retry.Verdict{Class: retry.Client, Sent: retry.Answered}
 }
 
-// failure looks at the beginning of an XML document for an error in place of an answer, and returns its code, if it has one: <Errors> below the root (OTA),
-// <errors> below it (B.XML), or the root <error> or <fault> (older B.XML, seen in a client).
+// failure looks at the beginning of an XML document for an error in place of an answer, and returns its code, if it has
+// one: <Errors> below the root (OTA), <errors> below it (B.XML), or the root <error> or <fault> (older B.XML, seen in a
+// client).
 func failure(head []byte) (code string, failed bool) {
 	d := xml.NewDecoder(bytes.NewReader(head))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil } // codes are ASCII
@@ -104,7 +106,8 @@ var (
 	ruidMember  = regexp.MustCompile(`"ruid"\s*:\s*"([^"\\]{1,200})"`)
 )
 
-// ruid finds Booking.com's id of the request, which its support asks for: a comment behind an XML document, a member of JSON.
+// ruid finds Booking.com's id of the request, which its support asks for: a comment behind an XML document, a member of
+// JSON.
 func ruid(body []byte) string {
 	const window = 8 << 10 // it stands at either end
 	for _, b := range [][]byte{body[max(0, len(body)-window):], body[:min(len(body), window)]} {
@@ -120,7 +123,8 @@ func ruid(body []byte) string {
 // code is what a machine's code looks like: 394, ROOM_ID_INVALID.
 var code = regexp.MustCompile(`^[A-Za-z0-9_]{1,60}$`)
 
-// known are the messages that may be repeated, by a piece of what Booking.com is documented to send. Messages are free text and can quote what was sent.
+// known are the messages that may be repeated, by a piece of what Booking.com is documented to send. Messages are free
+// text and can quote what was sent.
 var known = []struct{ piece, message string }{
 	{"wrong type", wrongType},
 	{"access denied", "access denied for hotel"},
@@ -190,7 +194,8 @@ func (e envelope) code() string {
 	return ""
 }
 
-// read returns the data of a JSON API's answer. An answer with errors is one, whatever its status; one without data is no empty list.
+// read returns the data of a JSON API's answer. An answer with errors is one, whatever its status; one without data is
+// no empty list.
 func (d *Driver) read(ctx context.Context, op, path string) (json.RawMessage, error) {
 	r, err := driver.Get[*driver.Response](ctx, d.api, op, path, nil)
 	if err != nil {

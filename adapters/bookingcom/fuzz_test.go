@@ -29,8 +29,8 @@ func seeds(f *testing.F, ending string) {
 
 const seedCard = "4111111111111111"
 
-// FuzzSplit: a document of reservations is taken apart without a panic; no card is left in a message, each message is what Parse reads again
-// to the same id, and nothing that was well-formed is lost.
+// FuzzSplit: a document of reservations is taken apart without a panic; no card is left in a message, each message is
+// what Parse reads again to the same id, and nothing that was well-formed is lost.
 func FuzzSplit(f *testing.F) {
 	seeds(f, ".xml")
 	f.Add([]byte(`<a><HotelReservations><HotelReservation><ResGlobalInfo><Guarantee><PaymentCard CardNumber='` + seedCard + `'/></Guarantee></ResGlobalInfo></HotelReservation>`))
@@ -67,7 +67,8 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-// FuzzParse: a message is a record that is its message's and can be written, or an error that holds nothing of it; twice the same.
+// FuzzParse: a message is a record that is its message's and can be written, or an error that holds nothing of it;
+// twice the same.
 func FuzzParse(f *testing.F) {
 	names, err := filepath.Glob(filepath.Join("testdata", "*.xml"))
 	if err != nil {

@@ -9,16 +9,18 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// Webhooks implements driver.WebhookSource: the Connectivity Notification Service, which fetches the token that it bears
-// from a webhook.TokenEndpoint of the host's (see the example). It is set up in the provider portal, for the provider.
+// Webhooks implements driver.WebhookSource: the Connectivity Notification Service, which fetches the token that it
+// bears from a webhook.TokenEndpoint of the host's (see the example). It is set up in the provider portal, for the
+// provider.
 func (d *Driver) Webhooks() webhook.Partner { return webhook.BookingCom() }
 
 // Notices implements driver.WebhookSource; see the function of this name.
 func (d *Driver) Notices(e webhook.Event) ([]webhook.Notice, error) { return Notices(e) }
 
-// Notices says what a notification tells, for a host with one endpoint for all integrations. None is about a reservation
-// (documented): those come by the queue alone. Members of payloads but for those of PBB_CONFIG_UPDATE_STATUS are
-// unverified, so a notice holds no more than the partner's kind, but for that one: the property has changed.
+// Notices says what a notification tells, for a host with one endpoint for all integrations. None is about a
+// reservation (documented): those come by the queue alone. Members of payloads but for those of
+// PBB_CONFIG_UPDATE_STATUS are unverified, so a notice holds no more than the partner's kind, but for that one: the
+// property has changed.
 func Notices(e webhook.Event) ([]webhook.Notice, error) {
 	var in struct {
 		Metadata struct {

@@ -25,7 +25,8 @@ func (m muxTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// The Connectivity Notification Service fetches its token, is believed, and each notification counts once; who has no token, or a wrong secret, is not.
+// The Connectivity Notification Service fetches its token, is believed, and each notification counts once; who has no
+// token, or a wrong secret, is not.
 func TestNotifications(t *testing.T) {
 	key := webhook.Secret{ID: "k", Value: "0123456789abcdef0123456789abcdef"}
 	tokens, err := webhook.NewTokenEndpoint(webhook.TokenEndpointConfig{

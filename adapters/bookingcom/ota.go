@@ -35,7 +35,8 @@ func normalize(body []byte, n *node, r *reader) (driver.Transaction, error) {
 
 var errNoID = errors.New("the reservation has no id")
 
-// normalizeOTA reads a HotelReservation or HotelResModify. It has no time of update: which message is newer is told by when it was asked for.
+// normalizeOTA reads a HotelReservation or HotelResModify. It has no time of update: which message is newer is told by
+// when it was asked for.
 func normalizeOTA(body []byte, n *node, r *reader) (driver.Transaction, error) {
 	global := n.child("ResGlobalInfo")
 	r.id = reservationID(n)
@@ -51,7 +52,8 @@ func normalizeOTA(body []byte, n *node, r *reader) (driver.Transaction, error) {
 	}
 	total := global.child("Total")
 	t.Currency = r.currency(total.attr("CurrencyCode"), "Total@CurrencyCode")
-	// Exactly one of the two is there, depending on the property's tax setting (documented). What is before taxes is not what the customer pays.
+	// Exactly one of the two is there, depending on the property's tax setting (documented). What is before taxes is
+	// not what the customer pays.
 	t.Total = r.minor(total, "AmountAfterTax", "Total")
 	t.Subtotal = r.minor(total, "AmountBeforeTax", "Total")
 	t.Commission = r.minor(global.child("TotalCommissions", "CommissionPayableAmount"), "Amount", "TotalCommissions")
@@ -66,9 +68,9 @@ func normalizeOTA(body []byte, n *node, r *reader) (driver.Transaction, error) {
 	return t, nil
 }
 
-// statusOTA says what became of the reservation. How a HotelResModify says that it is a cancellation was not established from public text [unverified]: some
-// clients look for ResStatus. One that says nothing and has no nights is none that could be slept in; its status is left as it was, and it is marked
-// for somebody to look.
+// statusOTA says what became of the reservation. How a HotelResModify says that it is a cancellation was not
+// established from public text [unverified]: some clients look for ResStatus. One that says nothing and has no nights
+// is none that could be slept in; its status is left as it was, and it is marked for somebody to look.
 func statusOTA(n *node, r *reader, t *driver.Transaction, nights bool) {
 	status, said := n.lookup("ResStatus")
 	low := strings.ToLower(status)
@@ -98,8 +100,8 @@ func statusOTA(n *node, r *reader, t *driver.Transaction, nights bool) {
 	}
 }
 
-// roomsOTA reads the rooms, and reports whether they have nights. There is no TimeSpan: the stay is from the first night to the day after the last
-// (documented).
+// roomsOTA reads the rooms, and reports whether they have nights. There is no TimeSpan: the stay is from the first
+// night to the day after the last (documented).
 func roomsOTA(n *node, r *reader, t *driver.Transaction) (whole bool, err error) {
 	rooms := n.all("RoomStays", "RoomStay")
 	stays := make([]driver.Stay, 0, len(rooms))
@@ -179,8 +181,8 @@ func partyOTA(guests []*node, r *reader) driver.Party {
 	return p
 }
 
-// servicesOTA reads what is paid for beside the rooms: plain decimals, without DecimalPlaces (documented). Whether totals include them
-// is not known [unverified].
+// servicesOTA reads what is paid for beside the rooms: plain decimals, without DecimalPlaces (documented). Whether
+// totals include them is not known [unverified].
 func servicesOTA(n *node, r *reader, t *driver.Transaction) {
 	lines := t.Lines.Or(nil)
 	before := len(lines)
@@ -195,7 +197,8 @@ func servicesOTA(n *node, r *reader, t *driver.Transaction) {
 	}
 }
 
-// customerOTA reads the booker. The guests of the rooms are others, and may be pointed at without being there: they are in Raw.
+// customerOTA reads the booker. The guests of the rooms are others, and may be pointed at without being there: they are
+// in Raw.
 func customerOTA(n *node) driver.Opt[driver.Customer] {
 	if n == nil {
 		return driver.Opt[driver.Customer]{}

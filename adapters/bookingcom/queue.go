@@ -67,8 +67,8 @@ func (d *Driver) Queue() driver.Queue {
 	return q
 }
 
-// Receive implements driver.QueueSource. New reservations come first, then the modified and cancelled. There is no cursor: what is acknowledged leaves the
-// queue, and the next GET sends what is behind it.
+// Receive implements driver.QueueSource. New reservations come first, then the modified and cancelled. There is no
+// cursor: what is acknowledged leaves the queue, and the next GET sends what is behind it.
 func (d *Driver) Receive(ctx context.Context) pagination.Pages[driver.Message] {
 	return func(yield func(pagination.Page[driver.Message], error) bool) {
 		if d.config.Reservations == BXML {
@@ -119,7 +119,8 @@ func (d *Driver) get(ctx context.Context, s stream, query url.Values) (paginatio
 	pieces, root, _ := split(doc, s.outer, s.inner)
 	switch {
 	case root == nil && (len(pieces) == 0 || !ended(doc, s.root)):
-		// Cut on its way: nothing of it was acknowledged, and all of it comes again. One that is whole and no XML comes again as it is.
+		// Cut on its way: nothing of it was acknowledged, and all of it comes again. One that is whole and no XML comes
+		// again as it is.
 		_, err := parseXML(doc)
 		return page, 0, d.failed(s.op, r, undecodable, err)
 	case root != nil && root.child("Errors") != nil: // farther in than the classifier looks
@@ -152,7 +153,8 @@ func ended(doc []byte, root string) bool {
 
 var undecodable = retry.Verdict{Class: retry.Data, Sent: retry.Answered, Fault: true}
 
-// pause waits until the partner may be asked again after an acknowledgement. A caller who will not wait is told when to come back.
+// pause waits until the partner may be asked again after an acknowledgement. A caller who will not wait is told when to
+// come back.
 func (d *Driver) pause(ctx context.Context, op string) error {
 	d.mu.Lock()
 	wait := time.Until(d.acked.Add(rest))
@@ -176,7 +178,8 @@ func (d *Driver) pause(ctx context.Context, op string) error {
 	}
 }
 
-// Acknowledge implements driver.QueueSource. A message that a change replaced cannot be acknowledged any more, and need not be: the newer one will come.
+// Acknowledge implements driver.QueueSource. A message that a change replaced cannot be acknowledged any more, and need
+// not be: the newer one will come.
 func (d *Driver) Acknowledge(ctx context.Context, of any) error {
 	if of == nil {
 		return nil
@@ -201,8 +204,8 @@ func (d *Driver) Acknowledge(ctx context.Context, of any) error {
 	return err
 }
 
-// superseded reports whether an acknowledgement was refused because the message is none that waits: documented as 400 with a text of the wrong type. A
-// reservation that is not found (404) has nothing to acknowledge either.
+// superseded reports whether an acknowledgement was refused because the message is none that waits: documented as 400
+// with a text of the wrong type. A reservation that is not found (404) has nothing to acknowledge either.
 func superseded(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
 	return ok && (e.Status == http.StatusBadRequest && e.Message == wrongType || e.Status == http.StatusNotFound)

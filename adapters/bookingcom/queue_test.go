@@ -100,7 +100,8 @@ func clean(t *testing.T, s *bookingcomtest.Server, store *importer.Memory) {
 	}
 }
 
-// All reservations of all hotels arrive at theirs, are acknowledged, and follow their changes; the partner's rules are kept.
+// All reservations of all hotels arrive at theirs, are acknowledged, and follow their changes; the partner's rules are
+// kept.
 func TestReservations(t *testing.T) {
 	for _, bxml := range []bool{false, true} {
 		t.Run(fmt.Sprintf("bxml %v", bxml), func(t *testing.T) {
@@ -149,7 +150,8 @@ func TestReservations(t *testing.T) {
 	}
 }
 
-// After an outage of hours what the queue stopped delivering is recovered, with the feature and without it, and what a destructive read lost.
+// After an outage of hours what the queue stopped delivering is recovered, with the feature and without it, and what a
+// destructive read lost.
 func TestOutage(t *testing.T) {
 	for name, settings := range map[string]map[string]string{
 		"recovery": {"recovery": "on"}, "last_change": {"recovery": "off"}, "bxml": {"reservations": "bxml"},

@@ -48,10 +48,11 @@ type rateXML struct {
 // longest is the most nights that a bound of a stay can have, as seen in a client.
 const longest = 31
 
-// PushCalendar implements driver.CalendarPusher by B.XML availability 1.1, a month of a property at a time. resourceID is a property, with the room type in
-// each Day's UnitID, or a room type. Available is of the room type; Price, the bounds of the stay and what is closed are of the rate plan that RatePlanID names
-// (Price is that of full occupancy). Booking.com must be the channel manager's to be told: a Day's Status, and closing a room type without a rate
-// plan, have no form here; sell 0 instead.
+// PushCalendar implements driver.CalendarPusher by B.XML availability 1.1, a month of a property at a time. resourceID
+// is a property, with the room type in each Day's UnitID, or a room type. Available is of the room type; Price, the
+// bounds of the stay and what is closed are of the rate plan that RatePlanID names (Price is that of full occupancy).
+// Booking.com must be the channel manager's to be told: a Day's Status, and closing a room type without a rate plan,
+// have no form here; sell 0 instead.
 //
 // Partly applied is answered with status 200 and errors, which name no night: read the calendar back, or push it again.
 func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day) (driver.Effect, error) {

@@ -82,7 +82,8 @@ func (r *reader) instant(s, field string) driver.Opt[time.Time] {
 	return driver.Some(t.UTC())
 }
 
-// minor reads an amount of OTA: a whole number and how many of its digits are decimals (documented). 12500 with 2 is 125.00.
+// minor reads an amount of OTA: a whole number and how many of its digits are decimals (documented). 12500 with 2 is
+// 125.00.
 func (r *reader) minor(n *node, amount, field string) driver.Opt[driver.Money] {
 	digits, ok := n.lookup(amount)
 	if !ok || digits == "" {

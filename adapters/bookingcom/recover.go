@@ -17,16 +17,17 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Recover implements driver.QueueRecoverer. With Reservation Recovery on it reads the list of missed reservations, and each of them by its id; without it, what
-// changed since (last_change), which is for use after outages only. The B.XML flavor asks for what changed since, too.
+// Recover implements driver.QueueRecoverer. With Reservation Recovery on it reads the list of missed reservations, and
+// each of them by its id; without it, what changed since (last_change), which is for use after outages only. The B.XML
+// flavor asks for what changed since, too.
 func (d *Driver) Recover(ctx context.Context, since time.Time) pagination.Pages[driver.Message] {
 	return func(yield func(pagination.Page[driver.Message], error) bool) {
 		switch {
 		case d.config.Reservations == OTA && d.config.Recovery:
 			d.missed(ctx, yield)
 		case d.config.Reservations == BXML:
-			// The zone of last_change is not given: a day more covers all there are. Where not even the first read came to its end, it is as much as can be
-			// had.
+			// The zone of last_change is not given: a day more covers all there are. Where not even the first read came
+			// to its end, it is as much as can be had.
 			d.take(ctx, changedSince(since.Add(-24*time.Hour)), yield)
 		case since.IsZero():
 			yield(pagination.Page[driver.Message]{Total: -1, Sent: time.Now()}, nil) // it was never read: there is nothing to be missed
@@ -45,8 +46,8 @@ func changedSince(since time.Time) string {
 	return since.UTC().Format(time.DateTime)
 }
 
-// changed reads both queues' changes since, again as long as they bring what was not there before: whether there is a limit to what is sent, and whether what was
-// acknowledged is sent again, is not known.
+// changed reads both queues' changes since, again as long as they bring what was not there before: whether there is a
+// limit to what is sent, and whether what was acknowledged is sent again, is not known.
 func (d *Driver) changed(ctx context.Context, since string, yield func(pagination.Page[driver.Message], error) bool) {
 	for i, s := range streams {
 		seen := map[string]bool{}
@@ -78,8 +79,8 @@ func (d *Driver) changed(ctx context.Context, since string, yield func(paginatio
 // pageSize is Reservation Recovery's default.
 const pageSize = 50
 
-// missed reads what Reservation Recovery lists. A reservation leaves the list when it is acknowledged [unverified], so the list is read
-// again as long as it shows new ones.
+// missed reads what Reservation Recovery lists. A reservation leaves the list when it is acknowledged [unverified], so
+// the list is read again as long as it shows new ones.
 func (d *Driver) missed(ctx context.Context, yield func(pagination.Page[driver.Message], error) bool) {
 	const op = "reservations.missed"
 	seen := map[string]bool{}
@@ -116,8 +117,8 @@ func (d *Driver) missed(ctx context.Context, yield func(pagination.Page[driver.M
 	}
 }
 
-// byID reads one reservation. The uri says which queue has it; where it does not, both are asked. One that is in neither is left out: it was
-// acknowledged meanwhile.
+// byID reads one reservation. The uri says which queue has it; where it does not, both are asked. One that is in
+// neither is left out: it was acknowledged meanwhile.
 func (d *Driver) byID(ctx context.Context, id, hotel, uri string) (pagination.Page[driver.Message], error) {
 	query := url.Values{"id": {id}}
 	if digits(hotel) {
@@ -162,7 +163,8 @@ type request struct {
 	Limit      int      `xml:"limit,omitempty"`
 }
 
-// take is the destructive read: pulling is delivery. It is never repeated; an answer that was lost is had again by last_change.
+// take is the destructive read: pulling is delivery. It is never repeated; an answer that was lost is had again by
+// last_change.
 func (d *Driver) take(ctx context.Context, since string, yield func(pagination.Page[driver.Message], error) bool) {
 	const op = "queue.take"
 	for {

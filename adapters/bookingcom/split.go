@@ -14,9 +14,9 @@ type piece struct {
 	whole   bool // well-formed XML
 }
 
-// split takes a document of reservations apart at elements of the name. Where it is no XML as a whole, it is taken apart at the tags, so that one
-// reservation that cannot be read does not hold up all others for ever. rest says that there is something behind the last one that was
-// begun and not ended: the document was cut.
+// split takes a document of reservations apart at elements of the name. Where it is no XML as a whole, it is taken
+// apart at the tags, so that one reservation that cannot be read does not hold up all others for ever. rest says that
+// there is something behind the last one that was begun and not ended: the document was cut.
 func split(doc []byte, path ...string) (pieces []piece, root *node, rest []byte) {
 	root, err := parseXML(doc)
 	if err == nil {
@@ -113,7 +113,8 @@ func trimZeros(id string) string {
 // cardElements are what is emptied: OTA's and B.XML's.
 var cardElements = []string{"CardHolderName", "cc_number", "cc_cvc", "cc_name", "cc_expiration_date", "dc_issue_number", "dc_start_date"}
 
-// scrub returns a copy of a reservation without its payment card: the secure host is in scope of PCI DSS, and what keeps messages need not be.
+// scrub returns a copy of a reservation without its payment card: the secure host is in scope of PCI DSS, and what
+// keeps messages need not be.
 func scrub(raw []byte, n *node) []byte {
 	type cut struct {
 		from, to int
@@ -148,7 +149,8 @@ var cardAttribute = regexp.MustCompile(`((?:CardNumber|SeriesCode|ExpireDate|Car
 func blankAttributes(tag []byte) []byte { return cardAttribute.ReplaceAll(tag, []byte(`$1""`)) }
 
 var (
-	// cardNumber is what may be one where it does not belong, or in what could not be read: 13 to 19 digits, in groups or not, that begin as cards do.
+	// cardNumber is what may be one where it does not belong, or in what could not be read: 13 to 19 digits, in groups
+	// or not, that begin as cards do.
 	cardNumber = regexp.MustCompile(`\b[2-6](?:[ -]?\d){12,18}\b`)
 	cardText   = regexp.MustCompile(`(<(?:cc_\w+|dc_\w+|CardHolderName)>)[^<]*`)
 )

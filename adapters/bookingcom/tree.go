@@ -40,8 +40,8 @@ var (
 	errNotXML   = errors.New("not XML")
 )
 
-// parseXML reads one document, strictly: no document type definition and so no entities but the five of XML, matching tags, one root, bounded depth
-// and size. What errors say holds no value.
+// parseXML reads one document, strictly: no document type definition and so no entities but the five of XML, matching
+// tags, one root, bounded depth and size. What errors say holds no value.
 func parseXML(doc []byte) (*node, error) {
 	d := xml.NewDecoder(bytes.NewReader(doc))
 	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errCharset } // utf8Document has removed those that are known
@@ -112,7 +112,8 @@ func xmlError(err error) error {
 	return errNotXML
 }
 
-// utf8Document returns a document in UTF-8: without a byte order mark, and converted when it declares Latin-1, whose declaration is then cut off.
+// utf8Document returns a document in UTF-8: without a byte order mark, and converted when it declares Latin-1, whose
+// declaration is then cut off.
 func utf8Document(doc []byte) ([]byte, error) {
 	doc = bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))
 	trimmed := bytes.TrimLeft(doc, " \t\r\n")

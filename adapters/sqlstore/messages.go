@@ -52,8 +52,8 @@ func (s *Store) Messages(
 // messagePlace is what the body of a message is bound to.
 func messagePlace(queue, key string) string { return fmt.Sprintf("sqlstore/message/%q/%q", queue, key) }
 
-// PutMessages implements importer.QueueTx. Without Options.Keys it fails with [ErrNoKeys]: a message cannot be kept without its body, and that is stored
-// sealed or not at all.
+// PutMessages implements importer.QueueTx. Without Options.Keys it fails with [ErrNoKeys]: a message cannot be kept
+// without its body, and that is stored sealed or not at all.
 func (t *storeTx) PutMessages(ctx context.Context, messages []importer.KeptMessage) error {
 	for i := range messages {
 		m := &messages[i]

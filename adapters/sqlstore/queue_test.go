@@ -164,8 +164,8 @@ func childQueue(ctx context.Context, args []string) error {
 	}
 }
 
-// The process that reads a queue is killed at random points, again and again: what was acknowledged is kept, what was received twice has
-// one effect, and the store ends as after an undisturbed read.
+// The process that reads a queue is killed at random points, again and again: what was acknowledged is kept, what was
+// received twice has one effect, and the store ends as after an undisturbed read.
 func TestPromise1_QueueKilledAndResumed(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -16,7 +16,9 @@ var _ QueueStore = (*Memory)(nil)
 type messageID struct{ queue, key string }
 
 // Messages implements [QueueStore].
-func (m *Memory) Messages(ctx context.Context, queue string, state MessageState, after int64, limit int) ([]KeptMessage, error) {
+func (m *Memory) Messages(
+	ctx context.Context, queue string, state MessageState, after int64, limit int,
+) ([]KeptMessage, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -118,7 +120,9 @@ func (m *Memory) dumpMessages(w io.Writer) error {
 	m.mu.Lock()
 	all := slices.Collect(maps.Values(m.messages))
 	m.mu.Unlock()
-	slices.SortFunc(all, func(a, b KeptMessage) int { return cmp.Or(cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.Key, b.Key)) })
+	slices.SortFunc(all, func(a, b KeptMessage) int {
+		return cmp.Or(cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.Key, b.Key))
+	})
 	for _, k := range all {
 		if _, err := w.Write(DumpMessage(k)); err != nil {
 			return err

@@ -11,8 +11,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer/importertest"
 )
 
-// queueHistory is two reads of a queue, the second of which is disturbed. It returns the store, and how many transactions and calls the
-// second took.
+// queueHistory is two reads of a queue, the second of which is disturbed. It returns the store, and how many
+// transactions and calls the second took.
 func queueHistory(t *testing.T, destructive bool, disturb func(cfg importer.QueueConfig, q *importertest.QueueDriver) error) (*importer.Memory, int, int) {
 	t.Helper()
 	q, s := queue(destructive), importer.NewMemory()
@@ -51,8 +51,8 @@ func queueHistory(t *testing.T, destructive bool, disturb func(cfg importer.Queu
 	return s, 0, 0
 }
 
-// TestPromise1_QueueKilledAtEveryTransaction: whatever transaction the process dies in, before or after the commit, nothing is lost and
-// nothing is there twice.
+// TestPromise1_QueueKilledAtEveryTransaction: whatever transaction the process dies in, before or after the commit,
+// nothing is lost and nothing is there twice.
 func TestPromise1_QueueKilledAtEveryTransaction(t *testing.T) {
 	for _, destructive := range []bool{false, true} {
 		bubble(t, fmt.Sprintf("destructive %v", destructive), func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestPromise1_QueueKilledAtEveryTransaction(t *testing.T) {
 	}
 }
 
-// TestPromise1_QueueFailsAtEveryCall: whatever call fails, before the partner saw it or after it answered, nothing is lost and nothing is there
-// twice. Of a destructive read the answer is lost, and what it took is recovered.
+// TestPromise1_QueueFailsAtEveryCall: whatever call fails, before the partner saw it or after it answered, nothing is
+// lost and nothing is there twice. Of a destructive read the answer is lost, and what it took is recovered.
 func TestPromise1_QueueFailsAtEveryCall(t *testing.T) {
 	for _, destructive := range []bool{false, true} {
 		bubble(t, fmt.Sprintf("destructive %v", destructive), func(t *testing.T) {

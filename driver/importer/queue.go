@@ -16,19 +16,20 @@ type QueueConfig struct {
 	// Driver is a driver.QueueSource, opened for any of the integrations that share the queue.
 	Driver driver.Driver
 	Store  QueueStore
-	// Route returns the integration that a message's account belongs to; an error that wraps driver.ErrNotFound when there is none.
-	// Its AdapterVersion chooses the normalization. See [ByAccount]. An account that it fails for otherwise is tried again by the next
-	// read.
+	// Route returns the integration that a message's account belongs to; an error that wraps driver.ErrNotFound when
+	// there is none. Its AdapterVersion chooses the normalization. See [ByAccount]. An account that it fails for
+	// otherwise is tried again by the next read.
 	Route func(ctx context.Context, account string) (driver.Integration, error)
 	// Process and OnChanges are as in [Config], for all integrations.
 	Process   func(ctx context.Context, in driver.Integration, record any) error
 	OnChanges func(ctx context.Context, c ChangeSet) error
-	// OnDead is told of each message that is kept because nothing else can be done with it. It is called after the message was marked.
+	// OnDead is told of each message that is kept because nothing else can be done with it. It is called after the
+	// message was marked.
 	OnDead func(ctx context.Context, m KeptMessage)
 	// Poll is how long to leave the partner alone between two reads; 0: what the source says.
 	Poll time.Duration
-	// Lease is for how long the queue is this reader's after each step of its work; a process that died is replaced after it. 0 means
-	// 2 min. The processes' clocks must agree to a fraction of it.
+	// Lease is for how long the queue is this reader's after each step of its work; a process that died is replaced
+	// after it. 0 means 2 min. The processes' clocks must agree to a fraction of it.
 	Lease time.Duration
 	// OnRound is told of each read that [FollowQueue] makes.
 	OnRound func(QueueResult, error)
@@ -37,7 +38,8 @@ type QueueConfig struct {
 // QueueResult is what one read of a queue did.
 type QueueResult struct {
 	Run, Queue string
-	// Pages and Messages were received, Recovered of the messages by asking for what the queue does not deliver (any more).
+	// Pages and Messages were received, Recovered of the messages by asking for what the queue does not deliver (any
+	// more).
 	Pages, Messages, Recovered int
 	// Integrations has what became of the records, by integration.
 	Integrations map[string]Counts
@@ -96,7 +98,8 @@ func (c QueueConfig) withDefaults() (QueueConfig, error) {
 	return c, errors.Join(errs...)
 }
 
-// ByAccount is a [QueueConfig].Route: the one integration with the partner whose Account is the message's. Two of one account are an error.
+// ByAccount is a [QueueConfig].Route: the one integration with the partner whose Account is the message's. Two of one
+// account are an error.
 func ByAccount(all driver.Integrations, partner string) func(context.Context, string) (driver.Integration, error) {
 	return func(ctx context.Context, account string) (driver.Integration, error) {
 		var found *driver.Integration
@@ -106,7 +109,8 @@ func ByAccount(all driver.Integrations, partner string) func(context.Context, st
 				return driver.Integration{}, err
 			case account == "" || in.Account != account:
 			case found != nil:
-				return driver.Integration{}, fmt.Errorf("importer: the integrations %s and %s have the same account", found.ID, in.ID)
+				err := fmt.Errorf("importer: the integrations %s and %s have the same account", found.ID, in.ID)
+				return driver.Integration{}, err
 			default:
 				found = &in
 			}
@@ -118,18 +122,19 @@ func ByAccount(all driver.Integrations, partner string) func(context.Context, st
 	}
 }
 
-// ReadQueue reads a queue once, to its end. Only one reader at a time does, over all processes that share the store, and not more often than the
-// source wants; at other times the error wraps [ErrQueueBusy], and nothing was done.
+// ReadQueue reads a queue once, to its end. Only one reader at a time does, over all processes that share the store,
+// and not more often than the source wants; at other times the error wraps [ErrQueueBusy], and nothing was done.
 //
 // Each page goes this way: the messages are stored, then the page is acknowledged, then each message is parsed and its
-// records go the way of those of [Apply], in one transaction with the removal of the message. So a process that is killed at any point
-// loses nothing, and what is delivered twice changes nothing: the time of the request that brought a message decides which is newer. What an earlier read left
-// behind is done first. A message that cannot be understood, whose records cannot be stored, or whose account nobody knows, is kept and reported
-// ([QueueConfig.OnDead], [Requeue]). After an outage, and as often as the source wants, what the queue does not deliver any more is asked for
-// ([driver.QueueRecoverer]).
+// records go the way of those of [Apply], in one transaction with the removal of the message. So a process that is
+// killed at any point loses nothing, and what is delivered twice changes nothing: the time of the request that brought
+// a message decides which is newer. What an earlier read left behind is done first. A message that cannot be
+// understood, whose records cannot be stored, or whose account nobody knows, is kept and reported
+// ([QueueConfig.OnDead], [Requeue]). After an outage, and as often as the source wants, what the queue does not deliver
+// any more is asked for ([driver.QueueRecoverer]).
 //
-// When it stops early, the error comes with the result so far. A failure of one integration's transaction leaves its messages for the
-// next read, and holds back no other's. When ctx ends, the error wraps context.Cause(ctx).
+// When it stops early, the error comes with the result so far. A failure of one integration's transaction leaves its
+// messages for the next read, and holds back no other's. When ctx ends, the error wraps context.Cause(ctx).
 func ReadQueue(ctx context.Context, cfg QueueConfig) (QueueResult, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -138,9 +143,9 @@ func ReadQueue(ctx context.Context, cfg QueueConfig) (QueueResult, error) {
 	return readQueue(ctx, cfg, rand.Text())
 }
 
-// FollowQueue reads a queue again and again until ctx ends, and returns context.Cause(ctx), or what is wrong with cfg. Any number of processes may
-// follow the same queue: one of them reads it, and another takes over when that one dies. Errors are told to OnRound, and the queue is read again when they
-// say, at the earliest after Poll.
+// FollowQueue reads a queue again and again until ctx ends, and returns context.Cause(ctx), or what is wrong with cfg.
+// Any number of processes may follow the same queue: one of them reads it, and another takes over when that one dies.
+// Errors are told to OnRound, and the queue is read again when they say, at the earliest after Poll.
 func FollowQueue(ctx context.Context, cfg QueueConfig) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

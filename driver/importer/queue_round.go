@@ -136,7 +136,8 @@ func (r *queueRun) read(ctx context.Context) error {
 
 // release gives the lease back. What it cannot give back runs out.
 func (r *queueRun) release(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), releaseTime, errors.New("importer: giving back the lease took too long"))
+	late := errors.New("importer: giving back the lease took too long")
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), releaseTime, late)
 	defer cancel()
 	err := r.commit(ctx, func(_ context.Context, _ QueueTx, s *QueueState) error {
 		s.Until = time.Time{}
@@ -152,7 +153,8 @@ func (r *queueRun) release(ctx context.Context) error {
 func (r *queueRun) receive(ctx context.Context) error {
 	now := wall(time.Now())
 	if rec, ok := r.source.(driver.QueueRecoverer); ok && r.lost(now) {
-		err := r.pages(ctx, func() pagination.Pages[driver.Message] { return rec.Recover(ctx, r.state.Drained) }, &r.result.Recovered)
+		missed := func() pagination.Pages[driver.Message] { return rec.Recover(ctx, r.state.Drained) }
+		err := r.pages(ctx, missed, &r.result.Recovered)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -178,7 +180,8 @@ func (r *queueRun) receive(ctx context.Context) error {
 		}
 	}
 	began := wall(time.Now())
-	err := r.pages(ctx, func() pagination.Pages[driver.Message] { return r.source.Receive(ctx) }, nil)
+	receive := func() pagination.Pages[driver.Message] { return r.source.Receive(ctx) }
+	err := r.pages(ctx, receive, nil)
 	// Polled counts also when it failed: the partner wants to be left alone.
 	return errors.Join(err, r.commit(context.WithoutCancel(ctx), func(_ context.Context, _ QueueTx, s *QueueState) error {
 		s.Polled = wall(time.Now())
@@ -214,7 +217,9 @@ func (r *queueRun) pages(ctx context.Context, open func() pagination.Pages[drive
 			*count += len(page.Items) + len(page.Rejected)
 		}
 		if kept := r.keep(page, sentAt(page.Sent, asked)); len(kept) > 0 {
-			err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error { return tx.PutMessages(ctx, kept) })
+			err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error {
+				return tx.PutMessages(ctx, kept)
+			})
 			if err != nil {
 				return err
 			}
@@ -314,7 +319,9 @@ func (r *queueRun) drain(ctx context.Context) error {
 			}
 		}
 		if len(lost) > 0 {
-			err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error { return tx.PutMessages(ctx, lost) })
+			err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error {
+				return tx.PutMessages(ctx, lost)
+			})
 			if err != nil {
 				return err
 			}

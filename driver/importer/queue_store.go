@@ -17,7 +17,8 @@ type KeptMessage struct {
 	Seq int64
 	driver.Message
 	State MessageState
-	// Integration is the one whose message a dead one is, "" where nobody knows. Reason says why it is dead; it holds no data.
+	// Integration is the one whose message a dead one is, "" where nobody knows. Reason says why it is dead; it holds
+	// no data.
 	Integration, Reason string
 }
 
@@ -39,31 +40,31 @@ type QueueState struct {
 	Holder string
 	Fence  int64
 	Until  time.Time
-	// Polled is when it was read last, Drained when a read that came to its end began; Recovered when what it does not deliver
-	// was asked for.
+	// Polled is when it was read last, Drained when a read that came to its end began; Recovered when what it does not
+	// deliver was asked for.
 	Polled, Drained, Recovered time.Time
 	// Suspect says that a destructive read was begun of which nobody knows what it took.
 	Suspect bool
 }
 
-// QueueStore is a [Store] that keeps messages of queues too. The Tx that its Update gives is a [QueueTx]. Bodies hold personal data: a store
-// that leaves the process seals them if it seals anything.
+// QueueStore is a [Store] that keeps messages of queues too. The Tx that its Update gives is a [QueueTx]. Bodies hold
+// personal data: a store that leaves the process seals them if it seals anything.
 //
-// Its Prune removes the dead messages that were received before, too, and counts them; pending ones are never removed. Its Erase
-// of a transaction removes the dead messages of the integration and the id. Its Dump, if it has one, ends with the lines of [DumpMessage] by queue
-// and key.
+// Its Prune removes the dead messages that were received before, too, and counts them; pending ones are never removed.
+// Its Erase of a transaction removes the dead messages of the integration and the id. Its Dump, if it has one, ends
+// with the lines of [DumpMessage] by queue and key.
 type QueueStore interface {
 	Store
-	// Messages returns up to limit messages of the queue that are in the state and have a Seq above after, by rising Seq; none
-	// when limit is less than 1.
+	// Messages returns up to limit messages of the queue that are in the state and have a Seq above after, by rising
+	// Seq; none when limit is less than 1.
 	Messages(ctx context.Context, queue string, state MessageState, after int64, limit int) ([]KeptMessage, error)
 }
 
 // QueueTx is the transaction of a [QueueStore].
 type QueueTx interface {
 	Tx
-	// PutMessages inserts or replaces messages, of which each key is there once. One that is stored keeps its Seq, and the later of both
-	// times at which it was received.
+	// PutMessages inserts or replaces messages, of which each key is there once. One that is stored keeps its Seq, and
+	// the later of both times at which it was received.
 	PutMessages(ctx context.Context, messages []KeptMessage) error
 	// DeleteMessages removes the messages of the queue with the keys, where there are any.
 	DeleteMessages(ctx context.Context, queue string, keys []string) error
@@ -73,14 +74,14 @@ type QueueTx interface {
 	PutQueueState(ctx context.Context, s QueueState) error
 }
 
-// ErrQueueBusy is wrapped by the error, a *retry.Error with the time to come back at, of a read of a queue that another reader has,
-// or that was read so lately that the partner wants to be left alone.
+// ErrQueueBusy is wrapped by the error, a *retry.Error with the time to come back at, of a read of a queue that another
+// reader has, or that was read so lately that the partner wants to be left alone.
 var ErrQueueBusy = errors.New("importer: the queue is being read, or was read lately")
 
 var errNoQueueTx = errors.New("importer: the transaction of the QueueStore is no QueueTx")
 
-// Requeue makes dead messages of a queue pending again, for the next [ReadQueue]: after the adapter was corrected, or an account was
-// connected. Without keys it is all of them. It returns how many there were.
+// Requeue makes dead messages of a queue pending again, for the next [ReadQueue]: after the adapter was corrected, or
+// an account was connected. Without keys it is all of them. It returns how many there were.
 func Requeue(ctx context.Context, s QueueStore, queue string, keys ...string) (int, error) {
 	only := make(map[string]bool, len(keys))
 	for _, k := range keys {

@@ -120,7 +120,8 @@ func TestReadQueue(t *testing.T) {
 	})
 }
 
-// What is delivered again, because the acknowledgement failed, changes nothing; what is older than what is stored neither.
+// What is delivered again, because the acknowledgement failed, changes nothing; what is older than what is stored
+// neither.
 func TestQueueDeliversAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, s := queue(false), importer.NewMemory()
@@ -322,7 +323,8 @@ func TestQueueRecovers(t *testing.T) {
 	})
 }
 
-// One integration whose transaction fails, or whose account cannot be looked up, holds back nobody else's, and loses nothing.
+// One integration whose transaction fails, or whose account cannot be looked up, holds back nobody else's, and loses
+// nothing.
 func TestPromise9_QueueOfOneFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, s := queue(false), importer.NewMemory()

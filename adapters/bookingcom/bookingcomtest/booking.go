@@ -82,8 +82,8 @@ func (s *Server) Book(property int) string {
 	return ReservationID(len(s.bookings) - 1)
 }
 
-// Modify changes a reservation: a night more or less, another price. Cancel cancels it. They report whether there is one to be changed. The message of
-// the change replaces one that waits.
+// Modify changes a reservation: a night more or less, another price. Cancel cancels it. They report whether there is
+// one to be changed. The message of the change replaces one that waits.
 func (s *Server) Modify(id string) bool { return s.change(id, false) }
 
 // Cancel is described at Modify.
@@ -103,8 +103,8 @@ func (s *Server) change(id string, cancel bool) bool {
 	return true
 }
 
-// Change changes a share (0 to 1) of the reservations, a third of it each by adding, modifying and cancelling. The same round changes the same
-// ones every time.
+// Change changes a share (0 to 1) of the reservations, a third of it each by adding, modifying and cancelling. The same
+// round changes the same ones every time.
 func (s *Server) Change(share float64, round int) partnersim.Delta {
 	s.mu.Lock()
 	n := len(s.bookings)

@@ -49,7 +49,8 @@ func esc(text string) string {
 	return b.String()
 }
 
-// refuse answers for a status. No API but recovery is known to send Retry-After; 429s that a fault rule made bear what the rule says.
+// refuse answers for a status. No API but recovery is known to send Retry-After; 429s that a fault rule made bear what
+// the rule says.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int) {
 	if status == http.StatusTooManyRequests && !s.storms && !strings.HasPrefix(r.URL.Path, "/reservations-flow-control/") {
 		w.Header().Del("Retry-After")

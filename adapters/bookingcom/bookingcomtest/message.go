@@ -19,7 +19,8 @@ func (s *Server) message(b *strings.Builder, i int, element string) {
 		return fmt.Sprintf(`<Total %s="%d" CurrencyCode="%s" DecimalPlaces="%d"/>`, name, n, p.currency, p.places)
 	}
 	status := ""
-	// How a cancellation is marked is unverified: some client code looks for ResStatus. An odd one is not marked at all.
+	// How a cancellation is marked is unverified: some client code looks for ResStatus. An odd one is not marked at
+	// all.
 	if st.cancelled && !(odd && shape == 0) {
 		status = ` ResStatus="Cancelled"`
 	}

@@ -13,8 +13,9 @@ import (
 	"sync"
 )
 
-// Notifier is the Connectivity Notification Service: it asks the partner's authentication URL for a token, keeps it, and posts notifications with it. It
-// asks for another when the token is refused; how often the real one tries again is unverified. It is safe for concurrent use.
+// Notifier is the Connectivity Notification Service: it asks the partner's authentication URL for a token, keeps it,
+// and posts notifications with it. It asks for another when the token is refused; how often the real one tries again is
+// unverified. It is safe for concurrent use.
 type Notifier struct {
 	// Client reaches the partner; nil: http.DefaultClient.
 	Client *http.Client

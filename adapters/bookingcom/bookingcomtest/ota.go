@@ -127,7 +127,8 @@ func (s *Server) hotels(q url.Values) (ids []string, denied bool) {
 	return ids, false
 }
 
-// queue returns the indexes of the waiting messages, oldest first; since a time, of all that were queued since, acknowledged or not. mu is held.
+// queue returns the indexes of the waiting messages, oldest first; since a time, of all that were queued since,
+// acknowledged or not. mu is held.
 func (s *Server) queue(modified bool, hotels []string, since time.Time, limit int) []int {
 	var found []int
 	for i := range s.bookings {

@@ -14,8 +14,8 @@ import (
 // rateKey is a night of a room type, with Rate "" what is said without a rate plan.
 type rateKey struct{ room, rate, date string }
 
-// Night returns what a client has said of a night, by the names of the elements; nil when it said nothing. Rate "" is what does
-// not belong to a rate plan: roomstosell.
+// Night returns what a client has said of a night, by the names of the elements; nil when it said nothing. Rate "" is
+// what does not belong to a rate plan: roomstosell.
 func (s *Server) Night(room, rate, date string) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,8 +36,8 @@ type dateXML struct {
 	} `xml:",any"`
 }
 
-// availability is B.XML availability, version 1.1: 200 with <ok/> when all was applied, 200 with errors when a part was, 400 when none was, 403 when no
-// room may be changed.
+// availability is B.XML availability, version 1.1: 200 with <ok/> when all was applied, 200 with errors when a part
+// was, 400 when none was, 403 when no room may be changed.
 func (s *Server) availability(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
 	var q struct {

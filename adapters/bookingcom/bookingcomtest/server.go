@@ -46,22 +46,23 @@ var (
 
 // Config describes a simulated Booking.com. The zero Config has no properties, no latency, and real time.
 type Config struct {
-	// Properties, UnitsPerProperty (0: 3), PhotosPerProperty and ReservationsPerProperty are the sizes at first. All reservations are
-	// new, and wait to be read, at first.
+	// Properties, UnitsPerProperty (0: 3), PhotosPerProperty and ReservationsPerProperty are the sizes at first. All
+	// reservations are new, and wait to be read, at first.
 	Properties, UnitsPerProperty, PhotosPerProperty, ReservationsPerProperty int
-	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-errors" answer 200 with OTA <Errors>,
-	// "x-fault" 200 with a B.XML <fault>, "x-envelope" 200 with the errors of a JSON API.
+	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-errors" answer 200
+	// with OTA <Errors>, "x-fault" 200 with a B.XML <fault>, "x-envelope" 200 with the errors of a JSON API.
 	Scale           float64
 	Latency, Jitter time.Duration
 	Seed            uint64
 	Faults          []partnersim.Rule
-	// Odd is how often a record has one of the odd shapes that the partner is known for: each Odd-th, the shapes taking turns. 0: 7;
-	// negative: never.
+	// Odd is how often a record has one of the odd shapes that the partner is known for: each Odd-th, the shapes taking
+	// turns. 0: 7; negative: never.
 	Odd int
-	// Recovery turns Reservation Recovery on: messages wait for a day instead of half an hour (but for check-ins within two days), and
-	// those that waited for too long are listed.
+	// Recovery turns Reservation Recovery on: messages wait for a day instead of half an hour (but for check-ins within
+	// two days), and those that waited for too long are listed.
 	Recovery bool
-	// Limit is how many messages one GET of a queue sends at most; 0: 100 (unverified: neither default nor ceiling is published).
+	// Limit is how many messages one GET of a queue sends at most; 0: 100 (unverified: neither default nor ceiling is
+	// published).
 	Limit int
 	// Epoch is the day before which nobody checks in. Zero: 2026-12-01.
 	Epoch time.Time
@@ -153,8 +154,8 @@ func reservations(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/hotels/ota/OTA_HotelRes") || r.URL.Path == "/hotels/xml/reservations"
 }
 
-// Integration returns a host's integration with all properties, by token exchange. BaseURL is the listener's once the server was
-// started, else "", for use with Transport.
+// Integration returns a host's integration with all properties, by token exchange. BaseURL is the listener's once the
+// server was started, else "", for use with Transport.
 func (s *Server) Integration(id string) driver.Integration {
 	ids := make([]string, s.cfg.Properties)
 	for i := range ids {

@@ -13,14 +13,14 @@ import (
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
-// QueueDriver is a driver with a queue of messages, and the partner that keeps it. It has no network. A message is delivered again until it is
-// acknowledged; what [QueueDriver.Expire] takes out of the queue is found by Recover only.
+// QueueDriver is a driver with a queue of messages, and the partner that keeps it. It has no network. A message is
+// delivered again until it is acknowledged; what [QueueDriver.Expire] takes out of the queue is found by Recover only.
 type QueueDriver struct {
 	// Describes is what Queue returns; a Name must be set.
 	Describes driver.Queue
 	PageSize  int // 0: 3
-	// Before is called before each call of the driver's that the partner answers ("receive", "acknowledge", "recover"), and After when the partner
-	// has done it. Their errors fail the call.
+	// Before is called before each call of the driver's that the partner answers ("receive", "acknowledge", "recover"),
+	// and After when the partner has done it. Their errors fail the call.
 	Before, After func(ctx context.Context, op string) error
 
 	mu       sync.Mutex
@@ -43,11 +43,12 @@ type body struct {
 	Poison string `json:"poison,omitempty"`
 }
 
-// Send queues a message about the transaction id of the account: its rev-th change. A newer message about it replaces one that waits.
+// Send queues a message about the transaction id of the account: its rev-th change. A newer message about it replaces
+// one that waits.
 func (q *QueueDriver) Send(account, id string, rev int) { q.send(account, id, body{ID: id, Rev: rev}) }
 
-// SendPoison queues a message that cannot be imported: "garbage" cannot be parsed, "panic" panics, "reject" is rejected by Parse, "invalid" is not
-// valid. Nothing replaces it.
+// SendPoison queues a message that cannot be imported: "garbage" cannot be parsed, "panic" panics, "reject" is rejected
+// by Parse, "invalid" is not valid. Nothing replaces it.
 func (q *QueueDriver) SendPoison(account, id, poison string) {
 	q.send(account, id, body{ID: id, Poison: poison})
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/importer"
 )
 
-// QueueStore runs the conformance suite of importer.QueueStore, for a store that passes [Store] too. open returns an empty store for each test.
+// QueueStore runs the conformance suite of importer.QueueStore, for a store that passes [Store] too. open returns an
+// empty store for each test.
 func QueueStore(t *testing.T, open func(t *testing.T) importer.QueueStore) {
 	for _, tt := range []struct {
 		name string
