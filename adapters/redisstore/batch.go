@@ -248,13 +248,26 @@ func (a *answers) nums(n int) []int64 {
 	return out
 }
 
+// grant reads the answer to a take or a question, of which it makes sure that it can be understood.
+func (a *answers) grant(tiers int) []int64 {
+	ns := a.nums(3)
+	code, tier := ns[0], ns[2]
+	if code < 0 || code > 4 || tier < 0 || tier > int64(tiers) || code == 4 && tier == 0 {
+		a.short = true
+	}
+	return ns
+}
+
 // told is what a quota's host is to be told.
 type told struct {
 	q      *Quota
 	events []Event
 }
 
-var errAnswer = errors.New("the script answered too little")
+var (
+	errAnswer = errors.New("the script answered what cannot be understood")
+	errTwice  = errors.New("redisstore: what Redis answered was lost, twice")
+)
 
 // deliver hands the answers out. h is locked.
 func (h *hub) deliver(b *batch, got []byte, err error) (tell []told) {
@@ -330,17 +343,27 @@ func (p *part) deliver(a *answers, now time.Time) {
 		k.tell = true
 		var again []*op
 		for _, o := range p.ops {
-			if o.kind != opPark && o.kind != opObserve {
-				again = append(again, o)
-			} else {
+			switch {
+			case o.kind == opPark || o.kind == opObserve:
 				o.finish(nil)
+			case o.again:
+				o.finish(unavailable(errTwice, time.Second))
+			default:
+				o.again = true
+				again = append(again, o)
 			}
 		}
 		k.ops = append(again, k.ops...)
 		return
 	}
 	for i, o := range p.ops {
-		o.answer = a.nums(o.answers(len(p.q.tiers)))
+		switch o.kind {
+		case opTake, opAsk:
+			o.answer = a.grant(len(p.q.tiers))
+			a.short = a.short || o.answer[0] == 0
+		case opUsage:
+			o.answer = a.nums(2 + 2*len(p.q.tiers))
+		}
 		if a.short {
 			p.ops = p.ops[i:]
 			return

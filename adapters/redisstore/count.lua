@@ -140,7 +140,7 @@ local function leases()
       local _, held, count, ends = decode('<i8i8i8i8', all[j + 1])
       if ends <= now then
         k.gone[#k.gone + 1] = all[j]
-        k.held, k.count, k.freed = k.held - held, k.count - count, true
+        k.held, k.count, k.freed = k.held - held, k.count - count, k.freed or held + count > 0
         if held > 0 then charge(ends, held) end
         if all[j] == q.nonce then k.own = false end
       else
@@ -328,19 +328,11 @@ local function store()
   section.dirty, section.keep = true, max(section.keep, keep)
   local renew = k.ends < now + keep
   if renew then k.ends = now + keep + ceil(keep / 4) end
-  local ours = k.mine > 0 or k.flights > 0
-  if ours then k.nx = min(k.nx, now + q.lease) end
-  local s = cmsgpack.pack({k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t})
-  if ours then
-    call('HSET', k.name, 's', s, q.nonce, encode('<i8i8i8i8', k.seq, k.mine, k.flights, now + q.lease))
-  else
-    call('HSET', k.name, 's', s)
-    if k.own then call('HDEL', k.name, q.nonce) end
-  end
-  if k.gone then
-    for _, nonce in ipairs(k.gone) do
-      if nonce ~= q.nonce or not ours then call('HDEL', k.name, nonce) end
-    end
+  k.nx = min(k.nx, now + q.lease)
+  call('HSET', k.name, 's', cmsgpack.pack({k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t}),
+    q.nonce, encode('<i8i8i8i8', k.seq, k.mine, k.flights, now + q.lease))
+  for _, nonce in ipairs(k.gone or {}) do
+    if nonce ~= q.nonce then call('HDEL', k.name, nonce) end
   end
   if renew then call('PEXPIRE', k.name, ceil((k.ends - now) / 1000)) end
 end

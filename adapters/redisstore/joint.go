@@ -142,7 +142,9 @@ func (j *joint) finish(err error) {
 func (j *joint) deliver(a *answers, err error, now time.Time) {
 	all := err == nil
 	if err == nil {
-		j.answer = a.nums(3 * len(j.keys))
+		for _, k := range j.keys {
+			j.answer = append(j.answer, a.grant(len(k.q.tiers))...)
+		}
 		if a.short {
 			err = errAnswer
 		}

@@ -22,6 +22,7 @@ type op struct {
 	answer []int64
 	err    error
 	left   bool // nobody waits any more
+	again  bool // asked before, and the answer was lost
 }
 
 // The operations, as the script calls them.
@@ -38,17 +39,6 @@ const (
 	maxPending  = 4096 // operations of a key that wait for Redis
 	maxArrivals = 256  // arrivals of a key that wait for Redis
 )
-
-// answers is how many numbers the script answers.
-func (o *op) answers(tiers int) int {
-	switch o.kind {
-	case opTake, opAsk:
-		return 3
-	case opUsage:
-		return 2 + 2*tiers
-	}
-	return 0
-}
 
 // finish hands the answer out. h is locked.
 func (o *op) finish(err error) {

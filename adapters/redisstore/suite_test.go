@@ -21,9 +21,16 @@ func TestQuota(t *testing.T) {
 	keysExpire(t, c)
 }
 
-// suite runs the conformance suite, each test under a name of its own.
+// suite runs the conformance suites, each test under a name of its own. The quotas of one test are in one hash slot of a Cluster.
 func suite(t *testing.T, c redis.UniversalClient) {
 	var n atomic.Int32
+	ratelimittest.Joiner(t, func(t *testing.T, tiers ...ratelimit.Tiers) (all []ratelimit.Joiner) {
+		tag := fmt.Sprint("joint", n.Add(1))
+		for i, one := range tiers {
+			all = append(all, begun(t, c, one, redisstore.Options{Name: fmt.Sprint(tag, i), Tag: tag}))
+		}
+		return all
+	})
 	ratelimittest.Quota(t, func(t *testing.T, tiers ratelimit.Tiers) ratelimit.Quota {
 		return begun(t, c, tiers, redisstore.Options{Name: fmt.Sprint("suite", n.Add(1))})
 	})

@@ -20,7 +20,7 @@ const flights = 64
 
 // BenchmarkRedisThreeTiers is the price of three limits shared through Redis, with 64 calls in flight: the kit's take, its whole cycle
 // (take, arrived, released), three calls of redis_rate, and a bare script that does the least for three tiers, one call each. Limits never bind.
-// "keys" spreads the calls over 64 keys, where the kit has nothing to send together.
+// "keys" spreads the calls over 64 keys.
 func BenchmarkRedisThreeTiers(b *testing.B) {
 	for _, c := range []struct {
 		name string
