@@ -36,6 +36,7 @@ var acmeTiers = ratelimit.Tiers{{Requests: 10, Per: time.Second}, {Requests: 100
 func acmePartner(c Conditions) (Partner, error) {
 	tokens := &partnersim.Tokens{Path: "/token", Clients: map[string]string{"acme-client": "acme-secret-1234"}, Lifetime: time.Hour,
 		Budget: ratelimit.Tiers{{Requests: 5, Per: 24 * time.Hour}}}
+	var s *partnersim.Server
 	var gone atomic.Int64 // things and orders that are not there any more, from the first on
 	things := func(w http.ResponseWriter, r *http.Request, total int, kind string) {
 		if _, ok := tokens.Client(r); !ok {
@@ -51,6 +52,7 @@ func acmePartner(c Conditions) (Partner, error) {
 			http.Error(w, `{}`, http.StatusNotFound)
 			return
 		}
+		s.Params(r, "offset", "after")
 		first := int(gone.Load())
 		offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
 		if after, err := strconv.Atoi(r.URL.Query().Get("after")); err == nil {
@@ -77,7 +79,8 @@ func acmePartner(c Conditions) (Partner, error) {
 	mux.HandleFunc("/thing", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeThings, "thing") })
 	mux.HandleFunc("/thing/", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeThings, "thing") })
 	mux.HandleFunc("/order", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeOrders, "order") })
-	s, err := partnersim.New(partnersim.Config{Name: "acme", Handler: mux, Tiers: acmeTiers, Tokens: tokens, Latency: c.Latency, Jitter: c.Jitter, Seed: c.Seed, Faults: c.Faults})
+	var err error
+	s, err = partnersim.New(partnersim.Config{Name: "acme", Handler: mux, Tiers: acmeTiers, Tokens: tokens, Latency: c.Latency, Jitter: c.Jitter, Seed: c.Seed, Faults: c.Faults})
 	in := driver.Integration{ID: "a", Partner: "acme", Credentials: map[string]auth.Secret{"client_id": "acme-client", "client_secret": "acme-secret-1234"}}
 	return Partner{Server: s, Integration: in, Change: func() { gone.Add(3) }}, err
 }
@@ -277,7 +280,11 @@ func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[d
 		if a.flaw == "loses a page" && off > 0 {
 			off += acmePage
 		}
-		env, err := a.get(ctx, "things", "/thing", url.Values{"offset": {strconv.Itoa(off)}})
+		query := url.Values{"offset": {strconv.Itoa(off)}}
+		if a.flaw == "invents a parameter" {
+			query.Set("sort", "id")
+		}
+		env, err := a.get(ctx, "things", "/thing", query)
 		if err != nil {
 			return pagination.Batch[driver.Resource]{}, err
 		}

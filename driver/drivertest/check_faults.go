@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"testing"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
@@ -198,6 +199,14 @@ func checkOutage(r *runner, s stream) {
 
 var errGaveUp = errors.New("drivertest: the caller gave up")
 
+// short is few under go test -short.
+func short(many, few int) int {
+	if testing.Short() {
+		return few
+	}
+	return many
+}
+
 func checkCancellation(r *runner, s stream) {
 	whole := r.open(Conditions{})
 	l := whole.list(whole.ctx, s, driver.Query{})
@@ -206,7 +215,7 @@ func checkCancellation(r *runner, s stream) {
 	if l.err != nil {
 		r.Fatalf("cancellation: %v", l.err)
 	}
-	for n := range min(calls, 40) + 1 { // 0: before the first call
+	for n := range min(calls, short(40, 5)) + 1 { // 0: before the first call
 		g := r.open(Conditions{Latency: 200 * time.Millisecond})
 		ctx, cancel := context.WithCancelCause(g.ctx)
 		var at time.Time

@@ -62,6 +62,7 @@ func checkCheck(r *runner) {
 	if err := g.saw(g.driver.Check(g.ctx)); err != nil {
 		r.Errorf("check: %v", err)
 	}
+	g.unexpected("check")
 	if n := len(g.wire.seen()); n == 0 {
 		r.Error("check: Check sent nothing")
 	} else if n > 2 {
@@ -110,6 +111,7 @@ func checkPaging(r *runner, s stream) {
 	if l.incomplete != "" {
 		r.Errorf("paging: an undisturbed list is incomplete: %s", l.incomplete)
 	}
+	g.unexpected("paging")
 	for _, c := range g.reg.Drift().Snapshot() {
 		r.Errorf("paging: the driver counts an oddity in driver.Drift where nothing disturbs: %s %q, %s: %s", c.Kind, c.Field, c.Change, c.Detail)
 	}
@@ -271,6 +273,7 @@ func checkByID(r *runner) {
 			}
 		}
 	}
+	g.unexpected("byid")
 	if !some {
 		r.Skip("the driver is neither ResourceGetter nor TransactionGetter, or does not list what it gets")
 	}

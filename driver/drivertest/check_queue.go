@@ -134,6 +134,7 @@ func checkDrain(r *runner, waiting int) {
 	if n := s.waiting(); n > 0 {
 		r.Errorf("queue: of %d messages %d wait after every page was acknowledged", waiting, n)
 	}
+	g.unexpected("queue")
 	for _, m := range all {
 		if len(m.Body) == 0 || m.Received.IsZero() || m.Received.After(time.Now()) {
 			r.Errorf("queue: %v has a body of %d bytes and was received at %v", m, len(m.Body), m.Received)

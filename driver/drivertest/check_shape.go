@@ -131,7 +131,7 @@ func checkTypes(r *runner, s stream) {
 	}
 	// In each row one field is wrong; in other runs others are.
 	passes, fieldsLeft, odd := 0, 1, int64(0)
-	for passes < maxPasses && passes*len(l.ids) < fieldsLeft*mistypes {
+	for passes < short(maxPasses, 3) && passes*len(l.ids) < fieldsLeft*mistypes {
 		g := r.open(Conditions{})
 		row := passes * len(l.ids)
 		g.edit(func(_ int, _ *document, l *list) bool {

@@ -48,5 +48,6 @@
 //	webhooks      What a delivery tells is read by a pure function, which takes anything without a panic and repeats none of it in an error.
 //	quota         The partner's own count of its limits is never exceeded, by many goroutines over more than a window.
 //
-// Leaks, secrets and the partner's count are looked at after every other check as well.
+// Leaks, secrets and the partner's count are looked at after every other check as well. Where nothing disturbs, the driver sends nothing that
+// the simulated partner notes as undocumented, and counts nothing in driver.Drift. With -short the longest checks are shorter.
 package drivertest

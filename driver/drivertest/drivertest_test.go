@@ -85,6 +85,7 @@ func TestBrokenDrivers(t *testing.T) {
 		{"no fingerprint", "loops", "ResourceLister", "one page for ever: 20 of 70 items look like all"},
 		{"assumes order", "items", "ResourceLister", "rows in another order"},
 		{"twice is an error", "items", "ResourceLister", "rows that come twice end the list"},
+		{"invents a parameter", "paging", "ResourceLister", "what its documentation does not have"},
 		{"counts oddities", "paging", "ResourceLister", "counts an oddity"},
 		{"ignores types", "types", "ResourceLister", "none was rejected, and none counted"},
 		{"one bad item ends all", "types", "ResourceLister", "one mistyped field end the list"},

@@ -172,6 +172,14 @@ func (g *rig) close() {
 	}
 }
 
+// unexpected reports what the driver sent that the partner does not document. It is for runs that nothing disturbs.
+func (g *rig) unexpected(check string) {
+	g.r.Helper()
+	for _, note := range g.partner.Server.Report().Unexpected {
+		g.r.Errorf("%s: the simulated partner met what its documentation does not have: %s", check, note)
+	}
+}
+
 // secrets searches the log and the errors. What it finds it does not repeat.
 func (g *rig) secrets() {
 	g.r.Helper()
