@@ -77,6 +77,7 @@ func acmePartner(c Conditions) (Partner, error) {
 		fmt.Fprint(w, `{}`)
 	})
 	mux.HandleFunc("/thing", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeThings, "thing") })
+	mux.HandleFunc("/media", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeMedia, "media") })
 	mux.HandleFunc("/thing/", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeThings, "thing") })
 	mux.HandleFunc("/order", func(w http.ResponseWriter, r *http.Request) { things(w, r, acmeOrders, "order") })
 	var err error
@@ -94,7 +95,7 @@ func acmeHarness(flaw string) Harness {
 		Register: func(r *driver.Registry) error {
 			return r.Register(driver.Definition{Info: acmeInfo, New: func(env driver.Env) (driver.Driver, error) { return newAcme(env, flaw) }})
 		},
-		Partner: acmePartner, TokenPath: "/token", Resources: acmeThings, Transactions: acmeOrders, Canaries: []string{acmeGuest},
+		Partner: acmePartner, TokenPath: "/token", Resources: acmeThings, Transactions: acmeOrders, Media: acmeMedia, Canaries: []string{acmeGuest},
 		NextLink: func(body []byte, to string) ([]byte, bool) {
 			var env map[string]any
 			if json.Unmarshal(body, &env) != nil || env["next"] == nil || env["next"] == "" {
@@ -163,6 +164,9 @@ func (a *acme) Info() driver.Info {
 	i := acmeInfo
 	if n := a.infos.Add(1); a.flaw == "changing info" {
 		i.APIVersion = strconv.FormatInt(n, 10)
+	}
+	if a.flaw == "careless info" {
+		return careless(i)
 	}
 	if a.flaw == "claims to filter" {
 		i.Incremental = []driver.Kind{driver.KindResource}

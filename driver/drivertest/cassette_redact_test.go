@@ -1,6 +1,8 @@
 package drivertest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -130,4 +132,25 @@ func FuzzRedactor(f *testing.F) {
 			t.Errorf("%q became %q", around, newRedactor(nil, nil).body(js, around))
 		}
 	})
+}
+
+// A body is read as text, or not recorded.
+func TestPlainBodies(t *testing.T) {
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	if _, err := w.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		encoding, body, want string
+		ok                   bool
+	}{{"", "hello", "hello", true}, {"identity", "hello", "hello", true}, {"GZIP", z.String(), "hello", true}, {"gzip", "hello", "", false}, {"gzip", z.String()[:15], "", false}, {"br", "x", "", false}} {
+		got, err := plain(c.encoding, c.body)
+		if (err == nil) != c.ok || c.ok && got != c.want {
+			t.Errorf("%q of %d bytes: %q, %v, want %q", c.encoding, len(c.body), got, err, c.want)
+		}
+	}
 }

@@ -27,6 +27,7 @@ func acmeTerms(t testing.TB, dir, flaw string, transport http.RoundTripper, in d
 			{Call: "GET /thing", Fields: map[string]string{
 				"items": "array", "items[].id": "string", "items[].name": "string", "items[].note": "string?", "total": "number", "next": "string",
 			}},
+			{Call: "GET /media"},
 			{Call: "GET /order", Fields: map[string]string{"items[].id": "string|number", "next": "string|null"}},
 		},
 	}
@@ -125,7 +126,7 @@ func TestContract(t *testing.T) {
 		"items[].name is not there":                            {edit: replace(`"name":`, `"title":`)},
 		"total is of type string, want number":                 {edit: replace(`"total":70`, `"total":"70"`)},
 		"items[].name is there in 69 of 70, want it always":    {edit: replace(`"name":"thing 7",`, ``)},
-		"GET /order is called, which Terms.Endpoints does not": {edit: as, with: func(terms *Terms) { terms.Endpoints = terms.Endpoints[:3] }},
+		"GET /order is called, which Terms.Endpoints does not": {edit: as, with: func(terms *Terms) { terms.Endpoints = terms.Endpoints[:4] }},
 		"has no X-Limit":                  {edit: as, with: func(terms *Terms) { terms.Endpoints[2].Headers = []string{"X-Limit"} }},
 		"was called without X-Key":        {edit: as, with: func(terms *Terms) { terms.Header = "X-Key" }},
 		"GET /gone gave no answer":        {edit: as, with: func(terms *Terms) { terms.Endpoints = append(terms.Endpoints, Endpoint{Call: "GET /gone"}) }},
@@ -164,7 +165,7 @@ func TestDrift(t *testing.T) {
 	t.Setenv(DriftReportDir, reports)
 	var r DriftReport
 	rec := asked(t, dir, "", as, func(tb testing.TB, terms Terms) { r = Drift(tb, terms) })
-	if rec.failed || len(r.Differences) > 0 || r.Endpoints != 4 || r.Answers != 9 || r.Partner != "acme" || !strings.Contains(r.Markdown(), "9 answers of 4 endpoints are as they were") {
+	if rec.failed || len(r.Differences) > 0 || r.Endpoints != 5 || r.Answers != 11 || r.Partner != "acme" || !strings.Contains(r.Markdown(), "11 answers of 5 endpoints are as they were") {
 		t.Errorf("without a change: %+v\n%s", r, strings.Join(rec.said, "\n"))
 	}
 	rec = asked(t, dir, "", func(path string, body []byte) []byte {
@@ -203,7 +204,7 @@ func TestDrift(t *testing.T) {
 		t.Errorf("the JSON gives %+v, %v", read, err)
 	}
 	md, err := os.ReadFile(filepath.Join(reports, "acme-all.md"))
-	if err != nil || !strings.Contains(string(md), "| `GET /thing` | items[].name | **retyped** | string | number or string |") || !strings.Contains(string(md), "4 differences in 9 answers of 4 endpoints, of which 3 may break") {
+	if err != nil || !strings.Contains(string(md), "| `GET /thing` | items[].name | **retyped** | string | number or string |") || !strings.Contains(string(md), "4 differences in 11 answers of 5 endpoints, of which 3 may break") {
 		t.Errorf("the Markdown is\n%s\n%v", md, err)
 	}
 	if strings.Contains(string(b)+string(md), acmeGuest) {

@@ -74,6 +74,8 @@ func record(t *testing.T, h Harness, name, capability string) *recorder {
 func TestBrokenDrivers(t *testing.T) {
 	for _, c := range []struct{ flaw, check, capability, says string }{
 		{"changing info", "info", "", "Info is not the same"},
+		{"careless info", "info", "", "does not say its name, who shares it, or where its numbers come from"},
+		{"media of nothing", "paging", "MediaLister", "invalid media: resource_id"},
 		{"check says yes", "check", "", "sent nothing"},
 		{"loses a page", "paging", "ResourceLister", "50 items, the partner has 70"},
 		{"invalid records", "paging", "ResourceLister", "invalid resource: id"},
@@ -134,8 +136,10 @@ func TestFindingsHoldNoSecret(t *testing.T) {
 func TestMissingCapabilitiesAreSkipped(t *testing.T) {
 	h := acmeHarness("")
 	h.NextLink, h.TokenPath = nil, ""
+	if rec := record(t, millHarness(""), "paging", "MediaLister"); !rec.skipped || !strings.Contains(rec.said[0], "the driver is no MediaLister") {
+		t.Errorf("mill lists no media: skipped %t, said %q", rec.skipped, rec.said)
+	}
 	for _, c := range []struct{ check, capability, says string }{
-		{"paging", "MediaLister", "the driver is no MediaLister"},
 		{"origins/next", "TransactionLister", "hold no links"},
 		{"token", "ResourceLister", "no token endpoint"},
 	} {

@@ -130,6 +130,9 @@ func (m *mill) Check(ctx context.Context) error {
 }
 
 func (m *mill) Queue() driver.Queue {
+	if m.flaw == "bad queue" {
+		return driver.Queue{Name: "mill/" + millKey}
+	}
 	return driver.Queue{Name: "mill/orders/m", Poll: 10 * time.Second, Destructive: m.destructive}
 }
 
@@ -176,6 +179,12 @@ func (m *mill) Receive(ctx context.Context) pagination.Pages[driver.Message] {
 				fmt.Fprintf(&b, `>%s</order>`, o.All)
 				p.Items = append(p.Items, driver.Message{ID: o.ID, Account: "m", Body: b.Bytes(), Received: p.Sent})
 				ids = append(ids, o.ID)
+			}
+			switch {
+			case m.flaw == "loses half":
+				p.Items = p.Items[:len(p.Items)/2]
+			case m.flaw == "reads on":
+				time.AfterFunc(time.Second, func() { _ = m.Check(context.WithoutCancel(ctx)) }) // what it gets is thrown away
 			}
 			if len(ids) == 0 {
 				p.Next = ""
@@ -246,6 +255,9 @@ func TestBrokenQueues(t *testing.T) {
 		"acknowledges nothing":           "does not stop calling",
 		"acknowledged again is an error": "a page acknowledged again",
 		"destructive, repeated":          "a destructive read whose answer was lost is no error",
+		"loses half":                     "of 7 messages",
+		"bad queue":                      "want both",
+		"reads on":                       "never prefetched",
 		"takes anything":                 "that is none gives 0 records and no error",
 		"remembers":                      "it is not pure",
 		"does not validate":              "a record that is invalid",
