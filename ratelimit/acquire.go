@@ -23,12 +23,12 @@ var (
 //
 // The caller must end the permit with Release, and say what it learned with Answered or Lost before.
 func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
-	if c.Cost == 0 {
-		c.Cost = 1
-	}
 	cost := c.Cost
-	if err := l.check(c); err != nil {
-		return Permit{}, err
+	if cost == 0 {
+		cost = 1
+	}
+	if cost < 1 || cost > l.plan.maxCost || c.Weight < 0 || c.Weight > maxWeight {
+		return Permit{}, l.check(cost, c.Weight)
 	}
 	if ctx.Err() != nil {
 		return Permit{}, l.canceled(ctx, "", retry.Waits{})
@@ -65,15 +65,12 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 	}
 }
 
-// check refuses a call that can never be admitted; its cost is given.
-func (l *Limiter) check(c Call) error {
-	if c.Cost < 1 || c.Cost > l.plan.maxCost {
-		return l.plan.checkCost(c.Cost)
+// check refuses a call that can never be admitted.
+func (l *Limiter) check(cost int64, weight int) error {
+	if weight < 0 || weight > maxWeight {
+		return clientError("weight is %d, want 0 to %d", weight, maxWeight)
 	}
-	if c.Weight < 0 || c.Weight > maxWeight {
-		return clientError("weight is %d, want 0 to %d", c.Weight, maxWeight)
-	}
-	return nil
+	return l.plan.checkCost(cost)
 }
 
 // wait takes a place in line and waits. It is entered with k locked and unlocks it.

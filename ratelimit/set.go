@@ -188,7 +188,7 @@ func (s *Set) Acquire(ctx context.Context, c Call) (Permit, error) {
 			continue
 		}
 		own := r.call(c)
-		if err := r.Limiter.check(own); err != nil {
+		if err := r.Limiter.check(own.Cost, own.Weight); err != nil {
 			return Permit{}, err
 		}
 		p.parts = append(p.parts, part{l: r.Limiter, cost: own.Cost, rule: r.Name, scope: r.Scope})

@@ -19,7 +19,8 @@ const (
 	Sliding Kind = iota
 	// Fixed: at most Requests in each window of length Per, windows aligned to multiples of Per since the Unix epoch
 	// by this machine's clock. It admits twice as much around a boundary and stands or falls with the two clocks
-	// agreeing: use it only where the partner says that it counts so.
+	// agreeing: use it only where the partner says that it counts so. The clock is read when the limiter is made, and carried on
+	// monotonically: a step of the machine's clock after that moves no boundary until a new limiter is made.
 	Fixed
 	// TokenBucket: Requests per Per on average with bursts of up to Burst; counted by golang.org/x/time/rate.
 	TokenBucket
