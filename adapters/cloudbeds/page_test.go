@@ -154,6 +154,7 @@ func FuzzPage(f *testing.F) {
 		}
 		a := adapters[v1]
 		check(t, rows, a.hotel, func(r driver.Resource) driver.Record { return r.Record })
+		check(t, rows, a.roomType, func(r driver.Resource) driver.Record { return r.Record })
 		check(t, rows, a.reservation, func(r driver.Transaction) driver.Record { return r.Record })
 		check(t, rows, a.photo("1"), func(m driver.Media) driver.Record { return m.Record })
 		for _, row := range rows {
