@@ -196,3 +196,15 @@ func FuzzNotices(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkSplit is what taking a damaged document apart costs; it grows with its length and no faster.
+func BenchmarkSplit(b *testing.B) {
+	doc := bytes.Repeat([]byte("<reservation><id>1</id>"), 20_000)
+	b.SetBytes(int64(len(doc)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if pieces, _, rest := split(doc, bxmlReservation); len(pieces) != 19_999 || len(rest) == 0 {
+			b.Fatal(len(pieces))
+		}
+	}
+}

@@ -26,29 +26,42 @@ func split(doc []byte, path ...string) (pieces []piece, root *node, rest []byte)
 		return pieces, root, nil
 	}
 	name := path[len(path)-1]
-	begin := regexp.MustCompile(`<(?:[A-Za-z_][\w.-]*:)?` + name + `[\s>/]`)
-	end := regexp.MustCompile(`</(?:[A-Za-z_][\w.-]*:)?` + name + `\s*>`)
-	for {
-		at := begin.FindIndex(doc)
-		if at == nil {
-			return pieces, nil, nil
+	begins, ends := tags[name].begin.FindAllIndex(doc, -1), tags[name].end.FindAllIndex(doc, -1)
+	for i, at := range begins {
+		for len(ends) > 0 && ends[0][0] < at[0] {
+			ends = ends[1:]
 		}
-		doc = doc[at[0]:]
-		to := end.FindIndex(doc)
-		if next := begin.FindIndex(doc[1:]); to == nil || next != nil && next[0]+1 < to[0] {
-			if next == nil {
-				return pieces, nil, doc
-			}
-			to = []int{next[0] + 1, next[0] + 1} // one whose end is lost
+		next := len(doc)
+		if i+1 < len(begins) {
+			next = begins[i+1][0]
 		}
-		raw := doc[:to[1]]
+		to := next // its end is lost
+		switch {
+		case len(ends) > 0 && ends[0][0] < next:
+			to = ends[0][1]
+		case i+1 == len(begins):
+			return pieces, nil, doc[at[0]:]
+		}
+		raw := doc[at[0]:to]
 		n, err := parseXML(raw)
 		if err == nil {
 			pieces = append(pieces, pieceOf(raw, n))
 		} else {
 			pieces = append(pieces, brokenPiece(raw))
 		}
-		doc = doc[to[1]:]
+	}
+	return pieces, nil, nil
+}
+
+// tags find the start and end tags of the elements that are a reservation.
+var tags = map[string]struct{ begin, end *regexp.Regexp }{
+	otaNew: tagsOf(otaNew), otaModified: tagsOf(otaModified), bxmlReservation: tagsOf(bxmlReservation),
+}
+
+func tagsOf(name string) struct{ begin, end *regexp.Regexp } {
+	const prefix = `(?:[A-Za-z_][\w.-]*:)?`
+	return struct{ begin, end *regexp.Regexp }{
+		regexp.MustCompile(`<` + prefix + name + `[\s>/]`), regexp.MustCompile(`</` + prefix + name + `\s*>`),
 	}
 }
 
