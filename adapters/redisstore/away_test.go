@@ -254,7 +254,11 @@ func TestNewNamesAllThatIsWrong(t *testing.T) {
 	}
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{})
 	defer cluster.Close()
-	for _, c := range []redis.UniversalClient{nil, cluster} {
+	type wrapped struct {
+		redis.UniversalClient
+		_ []string // what cannot be compared
+	}
+	for _, c := range []redis.UniversalClient{nil, cluster, (*redis.Client)(nil), wrapped{c, nil}} {
 		if _, err := redisstore.New(c, nil, redisstore.Options{Away: redisstore.LocalShare(0)}); err == nil {
 			t.Error("no error")
 		}

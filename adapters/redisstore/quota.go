@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,17 +180,22 @@ func fill(d *time.Duration, def time.Duration, name string, least time.Duration)
 
 // checkClient says what is wrong with a client.
 func checkClient(client redis.UniversalClient) error {
+	v := reflect.ValueOf(client)
+	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("redisstore: no client")
+	}
 	ok := true
 	switch c := client.(type) {
-	case nil:
-		return errors.New("redisstore: no client")
 	case *redis.Client:
 		ok = c.Options().ContextTimeoutEnabled
 	case *redis.ClusterClient:
 		ok = c.Options().ContextTimeoutEnabled
 	}
-	if !ok {
+	switch {
+	case !ok:
 		return errors.New("redisstore: the client needs ContextTimeoutEnabled")
+	case !v.Comparable(): // quotas of the same client travel together
+		return errors.New("redisstore: the client is of a type that cannot be compared: pass a pointer to it")
 	}
 	return nil
 }
