@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,71 +16,82 @@ import (
 
 // options are what the command line says.
 type options struct {
-	listings    int
-	perListing  int  // reservations
-	photos      int  // of each listing
-	sized       bool // one of these three was given
+	partners    []string // by name, in the order of the table
+	size        size     // -1: the partner's own
+	sized       bool     // one of the three was given
 	scale       float64
 	latency     time.Duration
 	db          string
-	change      float64 // share of the records that the simulated partner changes before the import
-	faults      []partnersim.Rule
+	change      float64                      // share of the records that the simulated partners change before the import
+	faults      map[string][]partnersim.Rule // by partner
 	incremental bool
 	family      guesty.Family // "": the driver's default
 	live        string
 	plain       bool
 }
 
-const usage = `sync imports everything from a partner into a SQLite database, at the partner's limits, and shows it.
+const usage = `sync imports everything from several partners into a SQLite database, side by side, each at its own limits, and shows it.
 
-Without flags the partner is a simulated Guesty account in the same process: nothing but Go is needed, nothing leaves the machine.
+Without flags the partners are simulated in the same process: nothing but Go is needed, nothing leaves the machine.
 Run it again: it says that nothing changed. Stop it with Ctrl-C and run it again: it goes on where it was.
 
 usage: go run ./examples/sync [flags]
 
-  --listings N       listings the simulated account has (default 2000)
-  --reservations N   reservations of each listing (default 3)
-  --photos N         photos of each listing (default 5)
-  --scale F          how much faster than real the simulated partner's time runs, 1 to 60 (default 60):
+  --partners LIST    which partners to import from, such as guesty,airbnb (default all: %s)
+  --listings N       listings that each simulated account has (default: what takes no more than 20 s)
+  --reservations N   reservations of each listing
+  --photos N         photos of each listing
+  --scale F          how much faster than real the simulated partners' time runs, 1 to 60 (default 60):
                      windows, latencies and token lifetimes alike
-  --latency D        the simulated partner's latency, before scaling (default 120ms)
-  --change P         change a share of the account first, such as 5% (a third each added, updated, deleted)
-  --faults SPEC      make the simulated partner misbehave: kind:rate,… such as 429:2%,reset:1%,500:2%, or
-                     outage;from=2m;until=5m by the partner's clock
+  --latency D        the simulated partners' latency, before scaling (default 120ms)
+  --change P         change a share of the accounts first, such as 5%% (a third each added, updated, deleted)
+  --faults SPEC      make the simulated partners misbehave: kind:rate,… such as 429:2%%,reset:1%%,500:2%%, or
+                     outage;from=2m;until=5m by the partner's clock; airbnb=SPEC is for one of them; may be repeated
   --incremental      ask only for what changed since the last complete run, where the partner can tell
   --reservations-api v3|classic
                      which of Guesty's two families of endpoints to read reservations from (default v3); only classic
                      can tell what changed
   --db FILE          the database (default sync.db)
-  --live guesty      use the real partner, with GUESTY_CLIENT_ID, GUESTY_CLIENT_SECRET and INTEGRATIONKIT_KEY
-                     (32 random bytes in base64, which seal the stored token) from the environment
-  --plain            plain lines instead of bars, also on a terminal
+  --live PARTNER     use the real partner, with its credentials and INTEGRATIONKIT_KEY (32 random bytes in base64, which seal
+                     the stored token) from the environment:
+%s  --plain            plain lines instead of bars, also on a terminal
   --help             this text
 `
+
+// help returns the usage with what the table says.
+func help() string {
+	var live strings.Builder
+	for _, e := range partners {
+		fmt.Fprintf(&live, "                       %s: %s\n", e.name, strings.Join(e.variables(), ", "))
+	}
+	return fmt.Sprintf(usage, strings.Join(names(), ","), live.String())
+}
 
 // errHelp says that the help was asked for and printed.
 var errHelp = errors.New("help")
 
 // parseFlags reads the command line. The error names everything that is wrong with it.
 func parseFlags(args []string, out io.Writer) (options, error) {
-	var o options
-	var change, faults, family string
+	o := options{faults: map[string][]partnersim.Rule{}}
+	var change, family, list string
+	var faults []string
 	fs := flag.NewFlagSet("sync", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.IntVar(&o.listings, "listings", 2000, "")
-	fs.IntVar(&o.perListing, "reservations", 3, "")
-	fs.IntVar(&o.photos, "photos", 5, "")
+	fs.StringVar(&list, "partners", "", "")
+	fs.IntVar(&o.size.Resources, "listings", -1, "")
+	fs.IntVar(&o.size.Each, "reservations", -1, "")
+	fs.IntVar(&o.size.Photos, "photos", -1, "")
 	fs.Float64Var(&o.scale, "scale", 60, "")
 	fs.DurationVar(&o.latency, "latency", 120*time.Millisecond, "")
 	fs.StringVar(&o.db, "db", "sync.db", "")
 	fs.StringVar(&change, "change", "", "")
-	fs.StringVar(&faults, "faults", "", "")
+	fs.Func("faults", "", func(s string) error { faults = append(faults, s); return nil })
 	fs.BoolVar(&o.incremental, "incremental", false, "")
 	fs.StringVar(&family, "reservations-api", "", "")
 	fs.StringVar(&o.live, "live", "", "")
 	fs.BoolVar(&o.plain, "plain", false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(out, usage)
+		fmt.Fprint(out, help())
 		return o, errHelp
 	} else if err != nil {
 		return o, fmt.Errorf("%w\n\nrun with --help for the flags", err)
@@ -91,15 +103,27 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		bad("%q: there are flags only", extra)
 	}
 	fs.Visit(func(f *flag.Flag) {
-		o.sized = o.sized || f.Name == "listings" || f.Name == "reservations" || f.Name == "photos"
+		if f.Name == "listings" || f.Name == "reservations" || f.Name == "photos" {
+			o.sized = true
+			if strings.HasPrefix(f.Value.String(), "-") {
+				bad("--%s: not below 0", f.Name)
+			}
+		}
 	})
+	o.partners = names()
+	if list != "" {
+		asked := strings.Split(list, ",")
+		for _, name := range asked {
+			if _, ok := find(name); !ok {
+				bad("--partners: %q is none of %s", name, strings.Join(names(), ", "))
+			}
+		}
+		o.partners = slices.DeleteFunc(o.partners, func(name string) bool { return !slices.Contains(asked, name) })
+	}
 	switch o.family = guesty.Family(family); o.family {
 	case "", guesty.V3, guesty.Classic:
 	default:
 		bad("--reservations-api %q: v3 or classic", family)
-	}
-	if o.listings < 0 || o.perListing < 0 || o.photos < 0 {
-		bad("--listings, --reservations and --photos: not below 0")
 	}
 	if !(o.scale >= 1 && o.scale <= 60) {
 		bad("--scale %v: from 1 to 60", o.scale)
@@ -110,8 +134,14 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 	if o.db == "" {
 		bad("--db: a file name")
 	}
-	if o.live != "" && o.live != "guesty" {
-		bad("--live %q: there is guesty only", o.live)
+	if o.live != "" {
+		if _, ok := find(o.live); !ok {
+			bad("--live %q: there are %s", o.live, strings.Join(names(), ", "))
+		}
+		if o.change != 0 || change != "" || len(faults) > 0 || o.sized || list != "" {
+			bad("--partners, --change, --faults and the size of the account are for simulated partners, not for --live")
+		}
+		o.scale = 1
 	}
 	if change != "" {
 		p, err := percent(change)
@@ -120,20 +150,47 @@ func parseFlags(args []string, out io.Writer) (options, error) {
 		}
 		o.change = p
 	}
-	if faults != "" {
-		rules, err := partnersim.ParseFaults(faults)
-		if err != nil {
-			bad("--faults: %w", err)
+	for _, spec := range faults {
+		if err := o.addFaults(spec); err != nil {
+			bad("--faults %w", err)
 		}
-		o.faults = rules
-	}
-	if o.live != "" && (o.change != 0 || faults != "" || o.sized) {
-		bad("--change, --faults and the size of the account are for the simulated partner, not for --live")
-	}
-	if o.live != "" {
-		o.scale = 1
 	}
 	return o, errors.Join(errs...)
+}
+
+// addFaults reads rules for all partners, or after a name and = for one.
+func (o *options) addFaults(spec string) error {
+	whom := o.partners
+	if name, rest, found := strings.Cut(spec, "="); found && !strings.ContainsAny(name, ",;:") {
+		if _, ok := find(name); !ok {
+			return fmt.Errorf("%q: %q is none of %s", spec, name, strings.Join(names(), ", "))
+		}
+		if !slices.Contains(o.partners, name) {
+			return fmt.Errorf("%q: --partners leaves %s out", spec, name)
+		}
+		whom, spec = []string{name}, rest
+	}
+	rules, err := partnersim.ParseFaults(spec)
+	if err != nil {
+		return fmt.Errorf("%q: %w", spec, err)
+	}
+	for _, name := range whom {
+		o.faults[name] = append(o.faults[name], rules...)
+	}
+	return nil
+}
+
+// sizeOf returns the size of a new account.
+func (o options) sizeOf(e entry) size {
+	s := e.size
+	for _, v := range []struct{ to, from *int }{
+		{&s.Resources, &o.size.Resources}, {&s.Each, &o.size.Each}, {&s.Photos, &o.size.Photos},
+	} {
+		if *v.from >= 0 {
+			*v.to = *v.from
+		}
+	}
+	return s
 }
 
 func percent(s string) (float64, error) {

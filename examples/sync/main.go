@@ -1,10 +1,10 @@
-// Command sync imports everything from a partner into a SQLite database and shows it. It needs nothing but Go: without flags the
-// partner is a simulated one in the same process.
+// Command sync imports everything from several partners into a SQLite database, side by side, and shows it. It needs nothing
+// but Go: without flags the partners are simulated ones in the same process.
 //
 //	go run ./examples/sync --help
 //
-// It is also an example to read: partner.go makes a registry and a driver, sync.go runs the import, metrics.go shows how a
-// host counts what the kit reports through OpenTelemetry. The other files are for the eyes.
+// It is also an example to read: partners.go is the table of partners, sync.go makes a registry and runs the imports, metrics.go
+// shows how a host counts what the kit reports through OpenTelemetry. The other files are for the eyes.
 package main
 
 import (
@@ -20,14 +20,10 @@ import (
 
 // Exit codes.
 const (
-	exitDone     = 0
-	exitFailed   = 1 // or not complete
-	exitUsage    = 2
-	exitStopped  = 130 // by Ctrl-C
-	envClient    = "GUESTY_CLIENT_ID"
-	envSecret    = "GUESTY_CLIENT_SECRET"
-	envKey       = "INTEGRATIONKIT_KEY"
-	integrations = "guesty-1" // the one integration of this host
+	exitDone    = 0
+	exitFailed  = 1 // or not complete, for one partner or more
+	exitUsage   = 2
+	exitStopped = 130 // by Ctrl-C
 )
 
 func main() {

@@ -20,7 +20,7 @@ func newMetrics() *metrics {
 	return &metrics{r, sdk.NewMeterProvider(sdk.WithReader(r))}
 }
 
-// counts is what was done since the start.
+// counts is what was done at one partner since the start.
 type counts struct {
 	requests  int64 // sent to the API
 	calls     int64 // asked for by the driver, each one request or more
@@ -33,11 +33,19 @@ type counts struct {
 // retries is how many requests were repetitions.
 func (c counts) retries() int64 { return max(c.requests-c.calls, 0) }
 
-func (m *metrics) counts(ctx context.Context) (counts, error) {
-	c := counts{waited: map[string]float64{}}
+// counts returns what was done, by partner.
+func (m *metrics) counts(ctx context.Context) (map[string]*counts, error) {
+	all := map[string]*counts{}
+	of := func(set attribute.Set) *counts {
+		name := attr(set, "integrationkit.partner")
+		if all[name] == nil {
+			all[name] = &counts{waited: map[string]float64{}}
+		}
+		return all[name]
+	}
 	var rm metricdata.ResourceMetrics
 	if err := m.reader.Collect(ctx, &rm); err != nil {
-		return c, err
+		return nil, err
 	}
 	for _, scope := range rm.ScopeMetrics {
 		for _, metric := range scope.Metrics {
@@ -45,17 +53,26 @@ func (m *metrics) counts(ctx context.Context) (counts, error) {
 			case metricdata.Sum[int64]:
 				for _, p := range data.DataPoints {
 					if metric.Name == "integrationkit.token.refreshes" {
-						c.refreshes += p.Value
+						of(p.Attributes).refreshes += p.Value
 					}
 				}
 			case metricdata.Histogram[float64]:
 				for _, p := range data.DataPoints {
-					c.duration(metric.Name, p)
+					of(p.Attributes).duration(metric.Name, p)
 				}
 			}
 		}
 	}
-	return c, nil
+	return all, nil
+}
+
+// of returns what was done at one partner.
+func (m *metrics) of(ctx context.Context, partner string) (counts, error) {
+	all, err := m.counts(ctx)
+	if c := all[partner]; c != nil {
+		return *c, err
+	}
+	return counts{waited: map[string]float64{}}, err
 }
 
 // duration adds a histogram of durations.

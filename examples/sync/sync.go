@@ -5,41 +5,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	gosync "sync"
 	"time"
 
-	"github.com/integrationkit/integrationkit/adapters/guesty"
 	"github.com/integrationkit/integrationkit/adapters/sqlstore"
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/importer"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// sync imports everything and shows it. It returns the exit code, and the error if the import could not be finished.
+// sync imports from all partners, side by side, and shows it. It returns the exit code, and what went wrong. What goes wrong with one
+// partner is no other's business.
 func sync(ctx context.Context, o options, env func(string) string, out io.Writer) (code int, err error) {
-	p, err := open(o, env)
+	h, err := open(o, env)
 	if err != nil {
 		return exitUsage, err
 	}
-	store, err := sqlstore.Open(ctx, o.db, sqlstore.Options{Keys: p.keys})
+	store, err := sqlstore.Open(ctx, o.db, sqlstore.Options{Keys: h.keys})
 	if err != nil {
 		return exitFailed, err
 	}
 	defer func() { code, err = closing(code, err, store.Close()) }()
-	if err := p.remember(); err != nil {
+	if err := h.remember(); err != nil {
 		return exitFailed, err
 	}
 
 	m := newMetrics()
 	reg := driver.NewRegistry(driver.Options{
-		Integrations: directory{p.integration},
+		Integrations: directory(h.partners),
 		Tokens:       store, // sealed; a token outlives the process
 		Limits:       store, // so does what was spent
-		Tiers:        p.tiers,
-		Transport:    p.transport,
+		Tiers:        h.tiers,
+		Transport:    h.transport,
 		Telemetry:    driver.Telemetry{Meter: m.provider},
 	})
-	if err := guesty.Register(reg); err != nil {
-		return exitFailed, err
+	for _, p := range h.partners {
+		if err := p.register(reg); err != nil {
+			return exitFailed, err
+		}
 	}
 	// The last thing that is saved is what the limiters spent, also when the run was stopped.
 	defer func() {
@@ -47,53 +51,79 @@ func sync(ctx context.Context, o options, env func(string) string, out io.Writer
 		defer cancel()
 		code, err = closing(code, err, reg.Close(end))
 	}()
-	d, err := reg.Open(ctx, p.integration.ID)
-	if err != nil {
-		return exitFailed, err
-	}
 
-	cfg := importer.Config{
-		Driver: d, Integration: p.integration, Store: store,
-		Calls: func() int64 {
-			c, err := m.counts(context.WithoutCancel(ctx)) // also at the end of a run that was stopped
-			if err != nil {
-				return 0 // only a reader that was shut down says no
-			}
-			return c.requests
-		},
-	}
+	mode := importer.Full
 	if o.incremental {
-		cfg.Mode = importer.Incremental
+		mode = importer.Incremental
 	}
-	fmt.Fprintf(out, "%s (%s), %s import into %s%s\n", p.title, p.integration.ID, cfg.Mode, o.db, speed(o))
+	fmt.Fprintf(out, "%s, %s import into %s%s\n", title(h, o), mode, o.db, speed(o))
 	began := time.Now()
-	estimate, err := importer.Estimate(ctx, cfg)
-	if err != nil {
-		return stopped(ctx, out, err)
+	show := newProgress(out, o.plain, h.partners)
+	runs := make([]*task, len(h.partners))
+	var wg gosync.WaitGroup
+	for i, p := range h.partners {
+		r := &task{p: p, m: m, show: show, scale: o.scale}
+		runs[i] = r
+		wg.Go(func() { r.do(ctx, reg, store, mode) })
 	}
-	if estimate.Tier != "" { // the driver declares the partner's limits by the partner's clock
-		estimate.Duration = time.Duration(float64(estimate.Duration) / o.scale)
-	}
-	fmt.Fprintln(out, "estimate:", describe(estimate))
-
-	show := newProgress(out, o.plain)
-	cfg.OnProgress = show.update
-	result, runErr := importer.Run(ctx, cfg)
+	wg.Wait()
 	show.done()
-
-	total, err := m.counts(context.WithoutCancel(ctx))
-	if err != nil {
+	if err := report(context.WithoutCancel(ctx), out, o, runs, time.Since(began)); err != nil {
 		return exitFailed, err
 	}
-	r := report{p: p, d: d, o: o, result: result, total: total, took: time.Since(began), plan: estimate}
-	r.print(out)
-	if runErr != nil {
-		return stopped(ctx, out, runErr)
-	}
-	if complete, _ := result.Complete(); !complete {
-		return exitFailed, nil // the table says why
-	}
-	return exitDone, nil
+	return ended(ctx, out, runs)
+}
+
+// task is the import from one partner.
+type task struct {
+	p     *partner
+	m     *metrics
+	show  progress
+	scale float64
+
+	d      driver.Driver
+	plan   importer.Estimated
+	result importer.Result
+	took   time.Duration
+	err    error
+}
+
+// do estimates and imports.
+func (r *task) do(ctx context.Context, reg *driver.Registry, store *sqlstore.Store, mode importer.Mode) {
+	began := time.Now()
+	r.err = func() (err error) {
+		if r.d, err = reg.Open(ctx, r.p.integration.ID); err != nil {
+			return err
+		}
+		cfg := importer.Config{
+			Driver: r.d, Integration: r.p.integration, Store: store, Mode: mode,
+			OnProgress: func(p importer.Progress) { r.show.update(r.p.name, p) },
+			Calls: func() int64 {
+				c, err := r.m.of(context.WithoutCancel(ctx), r.p.name) // also at the end of a run that was stopped
+				if err != nil {
+					return 0 // only a reader that was shut down says no
+				}
+				return c.requests
+			},
+		}
+		if r.plan, err = importer.Estimate(ctx, cfg); err != nil {
+			return err
+		}
+		if r.plan.Tier != "" { // the driver declares the partner's limits by the partner's clock
+			r.plan.Duration = time.Duration(float64(r.plan.Duration) / r.scale)
+		}
+		r.show.say(r.p.name, "estimate: "+describe(r.plan))
+		r.result, err = importer.Run(ctx, cfg)
+		return err
+	}()
+	r.took = time.Since(began)
+	r.show.end(r.p.name, r.err)
+}
+
+// complete reports whether everything was imported.
+func (r *task) complete() bool {
+	all, _ := r.result.Complete()
+	return r.err == nil && all
 }
 
 // closing adds the error of closing something to how the program ended.
@@ -107,23 +137,47 @@ func closing(code int, err, closed error) (int, error) {
 	return code, errors.Join(err, closed)
 }
 
-// stopped tells how a run that was not finished goes on.
-func stopped(ctx context.Context, out io.Writer, err error) (int, error) {
+// ended tells how a run that was not finished goes on.
+func ended(ctx context.Context, out io.Writer, runs []*task) (int, error) {
 	if ctx.Err() != nil {
 		fmt.Fprintln(out, "stopped. What was imported is kept; the same command goes on from there.")
 		return exitStopped, nil //nolint:nilerr // it was asked for
 	}
-	if at := retry.At(err); !at.IsZero() {
-		fmt.Fprintf(out, "the partner is worth trying again at %s; the same command goes on from here.\n", at.Local().Format(time.RFC3339))
+	code := exitDone
+	var errs []error
+	for _, r := range runs {
+		if !r.complete() {
+			code = exitFailed // the table says why, or the error
+		}
+		if r.err == nil {
+			continue
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", r.p.name, r.err))
+		if at := retry.At(r.err); !at.IsZero() {
+			fmt.Fprintf(out, "%s is worth trying again at %s; the same command goes on from here.\n", r.p.name, at.Local().Format(time.RFC3339))
+		}
 	}
-	return exitFailed, err
+	return code, errors.Join(errs...)
+}
+
+// title says whom is imported from.
+func title(h *host, o options) string {
+	var all []string
+	for _, p := range h.partners {
+		all = append(all, p.name)
+	}
+	s := strings.Join(all, ", ")
+	if o.live == "" {
+		return "simulated accounts at " + s
+	}
+	return s
 }
 
 func speed(o options) string {
 	if o.live != "" {
 		return ""
 	}
-	return fmt.Sprintf("; the partner's time runs %g times as fast", o.scale)
+	return fmt.Sprintf("; the partners' time runs %g times as fast", o.scale)
 }
 
 func describe(e importer.Estimated) string {

@@ -236,7 +236,10 @@ func (s *Server) getReservations(w http.ResponseWriter, r *http.Request) {
 	var all []place
 	for i := range s.reservations.Total() {
 		at, gone := s.modified(i)
-		local := naive(at, s.zone(s.propertyOf(i)))
+		var local time.Time
+		if !from.IsZero() || !to.IsZero() {
+			local = naive(at, s.zone(s.propertyOf(i)))
+		}
 		switch {
 		case gone && q.Get("includeDeleted") != "true",
 			properties != nil && !slices.Contains(properties, propertyID(s.propertyOf(i))),
