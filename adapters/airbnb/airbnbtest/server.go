@@ -117,7 +117,7 @@ func NewServer(c Config) (*Server, error) {
 	}
 	s.tokens = &partnersim.Tokens{
 		Path: tokenPath, Clients: map[string]string{ClientID: ClientSecret}, Lifetime: c.Lifetime, Budget: TokenTiers,
-		Endpoint: http.HandlerFunc(s.token),
+		Endpoint: http.HandlerFunc(s.token), Mint: s.mint, Read: s.readToken,
 	}
 	var err error
 	s.Server, err = partnersim.New(partnersim.Config{

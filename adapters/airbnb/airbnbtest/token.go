@@ -1,10 +1,16 @@
 package airbnbtest
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 const tokenPath = "/v2/oauth2/authorizations"
@@ -58,6 +64,29 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		out["refresh_token"] = refresh
 	}
 	send(w, http.StatusOK, out)
+}
+
+// mint makes the text of a token, which another server of the same seed finds good, too: a client that kept it over a restart of the
+// simulation does not have to ask for another.
+func (s *Server) mint(_ string, n int, issued, expires time.Time) string {
+	text := fmt.Sprintf("sim-%d-%d-%d", n, issued.UnixNano(), expires.Unix())
+	return text + "-" + s.sign(text)
+}
+
+func (s *Server) sign(text string) string {
+	mac := hmac.New(sha256.New, binary.LittleEndian.AppendUint64(nil, s.cfg.Seed))
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// readToken reads a token that another server of the same seed minted.
+func (s *Server) readToken(text string) (client string, expires time.Time, ok bool) {
+	at := strings.LastIndexByte(text, '-')
+	if at < 0 || !hmac.Equal([]byte(text[at+1:]), []byte(s.sign(text[:at]))) {
+		return "", time.Time{}, false
+	}
+	end, err := strconv.ParseInt(text[strings.LastIndexByte(text[:at], '-')+1:at], 10, 64)
+	return ClientID, time.Unix(end, 0), err == nil
 }
 
 // Code is the authorization code that a browser would bring back.
