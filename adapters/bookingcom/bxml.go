@@ -1,6 +1,7 @@
 package bookingcom
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -72,6 +73,9 @@ func roomsBXML(n *node, r *reader, t *driver.Transaction, notes *[]string) error
 		s := driver.Stay{
 			ResourceID: t.ResourceID.Or(""), UnitID: text("id"),
 			Start: r.date(text("arrival_date"), "room.arrival_date").Or(driver.Date{}), End: r.date(text("departure_date"), "room.departure_date").Or(driver.Date{}),
+		}
+		if zero := (driver.Date{}); s.Start == zero && text("arrival_date") != "" || s.End == zero && text("departure_date") != "" {
+			return errors.New("a day of arrival or departure that cannot be read") // worse than one that is seen to be
 		}
 		if p, ok := r.count(text("numberofguests"), "room.numberofguests").Get(); ok {
 			s.Party.Total, counted = p, true

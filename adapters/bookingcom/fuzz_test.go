@@ -103,8 +103,10 @@ func FuzzParse(f *testing.F) {
 		if tx.ID == "" || len(tx.Raw) == 0 || tx.AdapterVersion != v1 || !tx.UpdatedAt.IsZero() {
 			t.Fatalf("a record without id, raw form or version")
 		}
-		if start, ok := tx.Start.Get(); ok && tx.Nights.Or(-1) != start.Days(tx.End.Or(driver.Date{})) {
-			t.Fatalf("%d nights from %v to %v", tx.Nights.Or(-1), start, tx.End)
+		start, ok1 := tx.Start.Get()
+		end, ok2 := tx.End.Get()
+		if ok1 && ok2 && tx.Nights.Or(-1) != start.Days(end) {
+			t.Fatalf("%d nights from %v to %v", tx.Nights.Or(-1), start, end)
 		}
 		b, err := json.Marshal(tx)
 		if err != nil {

@@ -47,6 +47,7 @@ func TestParseErrors(t *testing.T) {
 		`<!DOCTYPE canary><a/>`, `<a`, `<?xml version="1.0" encoding="canary"?><a/>`, "<a>\x00</a>", strings.Repeat("<a>", 70),
 		`<HotelResModify><RoomStays><RoomStay><RoomRates><RoomRate EffectiveDate="canary"/></RoomRates></RoomStay></RoomStays><ResGlobalInfo><HotelReservationIDs><HotelReservationID ResID_Value="7"/></HotelReservationIDs></ResGlobalInfo></HotelResModify>`,
 		`<reservation><id>7</id><room><arrival_date>2026-05-09</arrival_date><departure_date>2026-05-08</departure_date></room></reservation>`,
+		`<reservation><id>7</id><room><arrival_date>2026-05-09</arrival_date><departure_date>canary</departure_date></room></reservation>`,
 		`<reservation><id>` + strings.Repeat("7", 300) + `</id></reservation>`,
 	} {
 		if _, _, err := parse([]byte(body), ""); err == nil || strings.Contains(err.Error(), canary) {
