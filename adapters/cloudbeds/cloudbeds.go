@@ -101,7 +101,8 @@ func New(env driver.Env) (*Driver, error) {
 		return nil, err
 	}
 	return &Driver{
-		integration: in.ID, property: c.Property, version: c.Version, oauth: c.APIKey == "", api: api, adapt: adapters[c.AdapterVersion],
+		integration: in.ID, property: c.Property, version: c.Version, oauth: c.APIKey == "",
+		api: api, adapt: adapters[c.AdapterVersion],
 	}, nil
 }
 
@@ -114,7 +115,8 @@ func (c Config) credential(env driver.Env) (account string, _ auth.Credential, e
 			account = "integration " + env.Integration.ID
 		}
 		src, err := env.Source(auth.SourceConfig{
-			Key: Partner + "/" + account, Exchanger: grant{c.Client(env.TokenTransport), c.RefreshToken}, Origins: origins, RefreshLifetime: refreshLifetime,
+			Key: Partner + "/" + account, Exchanger: grant{c.Client(env.TokenTransport), c.RefreshToken},
+			Origins: origins, RefreshLifetime: refreshLifetime,
 		})
 		return account, src, err
 	}

@@ -70,7 +70,8 @@ func (c Config) Integration(id string) driver.Integration {
 		Credentials: map[string]auth.Secret{}, Settings: map[string]string{},
 	}
 	for name, secret := range map[string]auth.Secret{
-		credentialKey: c.APIKey, credentialClient: auth.Secret(c.ClientID), credentialSecret: c.ClientSecret, credentialRefresh: c.RefreshToken,
+		credentialKey: c.APIKey, credentialClient: auth.Secret(c.ClientID), credentialSecret: c.ClientSecret,
+		credentialRefresh: c.RefreshToken,
 	} {
 		if secret != "" {
 			in.Credentials[name] = secret
@@ -93,7 +94,8 @@ func (c Config) Integration(id string) driver.Integration {
 func ConfigOf(in driver.Integration) (Config, error) {
 	c := Config{
 		APIKey: in.Credentials[credentialKey], ClientID: string(in.Credentials[credentialClient]), ClientSecret: in.Credentials[credentialSecret],
-		RefreshToken: in.Credentials[credentialRefresh], TechnologyPartner: in.Settings[settingPartner] == "true", Property: in.Settings[settingProperty], Account: in.Account,
+		RefreshToken: in.Credentials[credentialRefresh], TechnologyPartner: in.Settings[settingPartner] == "true",
+		Property: in.Settings[settingProperty], Account: in.Account,
 		Version: Version(in.Settings[settingVersion]), BaseURL: in.BaseURL, AdapterVersion: in.AdapterVersion,
 	}
 	errs := in.Problems(Partner, []string{credentialKey, credentialClient, credentialSecret, credentialRefresh},
@@ -132,7 +134,8 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("credential client_secret is missing"))
 	}
 	for _, cr := range []struct{ name, value string }{
-		{credentialKey, string(c.APIKey)}, {credentialClient, c.ClientID}, {credentialSecret, string(c.ClientSecret)}, {credentialRefresh, string(c.RefreshToken)},
+		{credentialKey, string(c.APIKey)}, {credentialClient, c.ClientID}, {credentialSecret, string(c.ClientSecret)},
+		{credentialRefresh, string(c.RefreshToken)},
 	} {
 		if strings.ContainsFunc(cr.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			errs = append(errs, errors.New("credential "+cr.name+" has a space, a control character or one beyond ASCII"))

@@ -65,5 +65,6 @@ func byID[T any](ctx context.Context, ids []string, size int, get func(context.C
 // wantsMore reports whether err is the refusal of a call that lacks a parameter, or has the wrong verb.
 func wantsMore(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
-	return ok && e.Class == retry.Client && (strings.HasPrefix(e.Message, "Parameter ") && strings.HasSuffix(e.Message, " is required") || e.Message == "Unknown method.")
+	return ok && e.Class == retry.Client &&
+		(strings.HasPrefix(e.Message, "Parameter ") && strings.HasSuffix(e.Message, " is required") || e.Message == "Unknown method.")
 }

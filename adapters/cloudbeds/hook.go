@@ -1,7 +1,6 @@
 package cloudbeds
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +64,8 @@ func (d *Driver) Notices(e webhook.Event) ([]webhook.Notice, error) {
 		return nil, errors.New("cloudbeds: a webhook of a reservation does not say which")
 	case entity == "reservation", entity == "guest" && reservation != "":
 		n.Kind, n.Record = webhook.TransactionChanged, reservation
-	case kind == "integration/appstate_changed" && strings.EqualFold(o.First(o.Word, "newstate", "state", "app_state").Or(""), "disabled"):
+	case kind == "integration/appstate_changed" &&
+		strings.EqualFold(o.First(o.Word, "newstate", "state", "app_state").Or(""), "disabled"):
 		n.Kind = webhook.AuthRevoked
 	case kind == "":
 		return nil, nil
@@ -81,9 +81,9 @@ var errBody = errors.New("cloudbeds: a webhook's body is neither a JSON object n
 func notified(e webhook.Event) (wire.Object, error) {
 	fields := map[string]json.RawMessage{}
 	media, _, _ := mime.ParseMediaType(e.ContentType) // "" when it is none
-	if first := bytes.TrimLeft(e.Body, " \t\r\n\ufeff"); media == "application/x-www-form-urlencoded" || len(first) > 0 && first[0] != '{' {
+	if media == "application/x-www-form-urlencoded" {
 		form, err := url.ParseQuery(string(e.Body))
-		if err != nil || len(form) == 0 || media != "application/x-www-form-urlencoded" {
+		if err != nil || len(form) == 0 {
 			return wire.Object{}, errBody // the text of err quotes it
 		}
 		for name := range form {
@@ -199,7 +199,8 @@ func (d *Driver) Unsubscribe(ctx context.Context, s webhook.Subscription) error 
 	if d.property != "" {
 		query.Set("propertyIDs", d.property)
 	}
-	r, err := driver.Send[*driver.Response](ctx, d.api, driver.Call{Op: opDeleteWebhook, Method: http.MethodDelete, Path: "/" + opDeleteWebhook, Query: query})
+	call := driver.Call{Op: opDeleteWebhook, Method: http.MethodDelete, Path: "/" + opDeleteWebhook, Query: query}
+	r, err := driver.Send[*driver.Response](ctx, d.api, call)
 	if err == nil {
 		var fields map[string]json.RawMessage
 		if err := driver.Decode(r.Body, r.Header.Get("Content-Type"), &fields); err != nil {

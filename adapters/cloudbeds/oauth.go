@@ -20,7 +20,8 @@ const authorizeHost = "https://hotels.cloudbeds.com"
 // which is why only the integration's token source refreshes. transport nil: http.DefaultTransport.
 func (c Config) Client(transport http.RoundTripper) auth.RefreshToken {
 	return auth.RefreshToken{
-		TokenURL: c.endpoint(DefaultBaseURL, "access_token"), ClientID: c.ClientID, ClientSecret: c.ClientSecret, Dead: deadGrant, Transport: transport,
+		TokenURL: c.endpoint(DefaultBaseURL, "access_token"), ClientID: c.ClientID, ClientSecret: c.ClientSecret,
+		Dead: deadGrant, Transport: transport,
 	}
 }
 

@@ -40,7 +40,9 @@ type interval struct {
 // The partner queues them and works them off within seconds (seen). The effect's ID names the jobs, and it is confirmed
 // if they are done when they are asked for right after; else [Driver.PushedCalendar] tells later. What an interval's
 // endDate means (taken for the last night here), and the spelling of lists in the form, are unverified.
-func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day) (driver.Effect, error) {
+func (d *Driver) PushCalendar(
+	ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day,
+) (driver.Effect, error) {
 	property, ok := d.within(resourceID)
 	if property == "" || !ok {
 		return driver.Effect{}, d.failed(opPatchRate, nil, driver.ErrNotFound)
@@ -117,7 +119,8 @@ func (d *Driver) PushedCalendar(ctx context.Context, effectID string) (driver.Ef
 	if failed > 0 {
 		err := fmt.Errorf("%w: %d of the jobs ended with an error for one rate or more", driver.ErrPartial, failed)
 		return effect, &retry.Error{
-			Verdict: retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Answered}, Partner: Partner, Op: opRateJobs, Integration: d.integration, Err: err,
+			Verdict: retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Answered},
+			Partner: Partner, Op: opRateJobs, Integration: d.integration, Err: err,
 		}
 	}
 	return effect, nil
@@ -151,8 +154,8 @@ func intervals(property, currency string, days []driver.Day) ([]interval, error)
 	})
 	merged := all[:0]
 	for _, i := range all {
-		if n := len(merged); n > 0 && merged[n-1].rate == i.rate && merged[n-1].fields == i.fields && merged[n-1].to.Days(i.from) == 1 {
-			merged[n-1].to = i.to
+		if n := len(merged) - 1; n >= 0 && merged[n].rate == i.rate && merged[n].fields == i.fields && merged[n].to.Days(i.from) == 1 {
+			merged[n].to = i.to
 			continue
 		}
 		merged = append(merged, i)

@@ -102,7 +102,9 @@ func (d *Driver) currency(ctx context.Context, property string) (driver.Opt[stri
 }
 
 // days reads the nights from begin to end, both included. The partner's endDate is the day of departure (documented).
-func (d *Driver) days(ctx context.Context, property string, currency driver.Opt[string], begin, end driver.Date) (pagination.Batch[driver.Day], error) {
+func (d *Driver) days(
+	ctx context.Context, property string, currency driver.Opt[string], begin, end driver.Date,
+) (pagination.Batch[driver.Day], error) {
 	env, r, err := d.call(ctx, opRatePlans, "/"+opRatePlans, url.Values{
 		"propertyIDs": {property}, "startDate": {begin.String()}, "endDate": {end.AddDays(1).String()}, "detailedRates": {"true"},
 	})

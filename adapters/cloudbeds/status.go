@@ -29,7 +29,9 @@ var pushed = map[driver.TransactionStatus]string{
 // reservation is read first, and nothing is written if it has the status already; a write is never repeated by itself,
 // and one whose outcome is not known is read back. A reservation that is not there is an error that wraps
 // driver.ErrNotFound, a status that the partner does not know one of class Client.
-func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string, s driver.TransactionStatus) (driver.Effect, error) {
+func (d *Driver) PushStatus(
+	ctx context.Context, _ driver.EffectKey, transactionID string, s driver.TransactionStatus,
+) (driver.Effect, error) {
 	word, ok := pushed[s]
 	if !ok {
 		return driver.Effect{}, d.unsent(opPutReservation, fmt.Errorf("a reservation cannot be set to %q", s))
@@ -61,7 +63,8 @@ func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transaction
 		return done, nil
 	}
 	has, _, err = d.statusOf(ctx, transactionID)
-	return driver.Effect{ID: transactionID, Confirmed: err == nil && has == s}, nil //nolint:nilerr // written it is; whether it shows is not known
+	//nolint:nilerr // written it is; whether it shows is not known
+	return driver.Effect{ID: transactionID, Confirmed: err == nil && has == s}, nil
 }
 
 // statusOf reads a reservation's status and property.
@@ -85,7 +88,8 @@ func (d *Driver) statusOf(ctx context.Context, id string) (driver.TransactionSta
 // unsent is the error of a call that was not made because it could not be right.
 func (d *Driver) unsent(op string, err error) *retry.Error {
 	return &retry.Error{
-		Verdict: retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Never}, Partner: Partner, Op: op, Integration: d.integration, Err: err,
+		Verdict: retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Never},
+		Partner: Partner, Op: op, Integration: d.integration, Err: err,
 	}
 }
 
