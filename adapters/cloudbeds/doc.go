@@ -49,7 +49,7 @@
 // # Normalization
 //
 // Version v1 of the adapter is a set of pure functions from an item to a record. It takes the odd shapes that README.md
-// lists. A field of a form that nobody has documented is left unobserved and reported in the log by its name; an item
+// lists. A field of a form that nobody has documented is left unobserved and counted as drift (package wire); an item
 // without an id, or a reservation whose dates cannot be read, is rejected alone. Cards and guests' papers are dropped
 // from what is kept.
 package cloudbeds

@@ -155,6 +155,7 @@ func fullDay(o wire.Object, listing string) (driver.Day, error) {
 	if err != nil {
 		return d, err
 	}
+	o.Require("status")
 	d.StatusText = o.Word("status")
 	d.Status = wire.Enum(o, "status", dayStates, driver.DayOther)
 	d.Available = o.Count("allotment")
@@ -176,6 +177,7 @@ func blockedDay(o wire.Object, listing, currency string) (driver.Day, error) {
 	if err != nil {
 		return d, err
 	}
+	o.Require("blocks")
 	blocks, ok := o.Object("blocks").Get()
 	if !ok {
 		return d, nil // not observed, or null: nobody says that the day is free

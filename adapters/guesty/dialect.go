@@ -27,8 +27,8 @@ func classify(x retry.Exchange) (retry.Verdict, bool) {
 		// the token source spends none of the five a day on a resource that stays forbidden with a fresh token.
 		return retry.Verdict{Class: retry.Auth, Scope: retry.Credential, Sent: retry.Answered}, true
 	case r.StatusCode == http.StatusTooManyRequests:
-		// The tiers are counted for the account.
-		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Answered}, true
+		// The tiers are counted for the account; what was refused was not carried out.
+		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}, true
 	case r.StatusCode == http.StatusOK && (r.ContentLength == 0 || markup(r.Header)):
 		// A gateway's page, or nothing, in place of the answer: both seen, and both pass.
 		return retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, Fault: true}, true

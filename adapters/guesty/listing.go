@@ -153,6 +153,7 @@ func address(o wire.Object) driver.Opt[driver.Address] {
 
 // photo is version 1 for the photos of a listing.
 func photo(o wire.Object, of string) driver.Media {
+	o.Require("original")
 	return driver.Media{
 		Record:       record(o, "updatedAt"),
 		ResourceID:   of,

@@ -247,34 +247,42 @@ type statusAnswer struct {
 }
 
 // PushStatus implements driver.StatusPusher by PUT /reservations-v3/{id}/status, in both families: the ids are the same (unverified). Bookings of sales channels
-// have to be canceled there, but for Vrbo's (documented). The answer shows the new status; one that shows another is followed by a look at the
-// reservation. A status that Guesty cannot be told is refused before anything is sent.
+// have to be canceled there, but for Vrbo's (documented). The answer shows the new status; one that shows another, or is lost, is followed by a look at
+// the reservation. A status that Guesty cannot be told is refused before anything is sent.
 func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string, s driver.TransactionStatus) (driver.Effect, error) {
 	effect := driver.Effect{ID: transactionID}
 	word, ok := pushed[s]
 	if !ok || transactionID == "" {
 		return effect, fmt.Errorf("guesty: a reservation cannot be set to %q, or has no id", s)
 	}
-	answer, err := driver.Send[statusAnswer](ctx, d.api, driver.Call{
+	// Made again by itself, it would undo what somebody else set meanwhile.
+	answer, err := driver.Send[statusAnswer](retry.WithIdempotent(ctx, false), d.api, driver.Call{
 		Op: "reservations-v3.status", Method: http.MethodPut, Path: driver.Path("/reservations-v3/{}/status", transactionID), Body: statusAnswer{word},
 	})
-	undecodable := errors.Is(err, driver.ErrUndecodable) // it was taken, and is not shown
+	e, failed := errors.AsType[*retry.Error](err)
+	lost := failed && e.Sent == retry.Unknown && ctx.Err() == nil
 	switch {
 	case notFound(err):
 		return effect, fmt.Errorf("%w: %w", driver.ErrNotFound, err)
-	case err != nil && !undecodable:
+	case err != nil && !lost && !errors.Is(err, driver.ErrUndecodable): // what cannot be read was taken
 		return effect, err
 	case err == nil && strings.EqualFold(answer.Status, word):
 		effect.Confirmed = true
 		return effect, nil
 	}
 	for page, err := range d.TransactionsByID(ctx, []string{transactionID}) {
+		if err != nil && lost {
+			return effect, e
+		}
 		if err != nil {
 			return effect, fmt.Errorf("guesty: the status was written, and could not be read back: %w", err)
 		}
 		for _, t := range page.Items {
 			effect.Confirmed = strings.EqualFold(t.StatusText.Or(""), word)
 		}
+	}
+	if lost && !effect.Confirmed {
+		return effect, e
 	}
 	return effect, nil
 }

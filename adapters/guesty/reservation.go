@@ -53,8 +53,12 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 	if m, ok := o.Object("money").Get(); ok {
 		money(m, &t)
 	}
+	o.Require("status") // asked for: without it a canceled stay looks alive
 	if err := unreadable(o, &t); err != nil {
 		return driver.Transaction{}, err
+	}
+	if !t.Start.Observed() || !t.End.Observed() {
+		o.Odd("checkInDateLocalized", driver.ChangeMissing, "a stay without its nights")
 	}
 	if s, ok := t.Start.Get(); ok && !t.Nights.Observed() {
 		if e, ok := t.End.Get(); ok && s.Days(e) >= 0 {
