@@ -66,7 +66,7 @@ func FuzzDeliver(f *testing.F) {
 				continue
 			}
 			if o.err == nil && o.kind != opUsage {
-				g, err := q.granted(1, o.id, o.answer, nil)
+				g, err := q.granted(1, o.id, o.answer, o.at, nil)
 				if err == nil && !g.OK && g.At.IsZero() {
 					t.Errorf("%+v says nothing", g)
 				}
@@ -80,7 +80,7 @@ func FuzzDeliver(f *testing.F) {
 		}
 		<-j.done
 		if j.err == nil {
-			if _, err := q.granted(1, 0, j.answer, nil); err == nil && j.flights != nil {
+			if _, err := q.granted(1, 0, j.answer, j.at, nil); err == nil && j.flights != nil {
 				granted++
 			}
 		}

@@ -357,6 +357,7 @@ func (p *part) deliver(a *answers, now time.Time) {
 		return
 	}
 	for i, o := range p.ops {
+		o.at = now
 		switch o.kind {
 		case opTake, opAsk:
 			o.answer = a.grant(len(p.q.tiers))

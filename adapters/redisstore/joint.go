@@ -81,7 +81,7 @@ func (q *Quota) TakeAll(ctx context.Context, takes []ratelimit.Take, now time.Ti
 		if j.flights != nil {
 			id = j.flights[i]
 		}
-		g, err := k.q.granted(takes[i].Cost, id, j.answer[3*i:], j.early[i])
+		g, err := k.q.granted(takes[i].Cost, id, j.answer[3*i:], j.at, j.early[i])
 		if err != nil {
 			return nil, err
 		}
@@ -141,6 +141,7 @@ func (j *joint) finish(err error) {
 // deliver takes the answer. h is locked.
 func (j *joint) deliver(a *answers, err error, now time.Time) {
 	all := err == nil
+	j.at = now
 	if err == nil {
 		for _, k := range j.keys {
 			j.answer = append(j.answer, a.grant(len(k.q.tiers))...)

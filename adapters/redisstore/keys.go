@@ -20,6 +20,7 @@ type op struct {
 	early  chan struct{} // of a take: closed when room is given back; nil: it is not told
 	done   chan struct{} // nil: nobody waits
 	answer []int64
+	at     time.Time // of the answer
 	err    error
 	left   bool // nobody waits any more
 	again  bool // asked before, and the answer was lost

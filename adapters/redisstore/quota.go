@@ -311,11 +311,11 @@ func (q *Quota) grant(ctx context.Context, o *op, key string, now time.Time) (ra
 		}
 		return ratelimit.Grant{}, err
 	}
-	return q.granted(o.cost, o.id, o.answer, o.early)
+	return q.granted(o.cost, o.id, o.answer, o.at, o.early)
 }
 
-// granted is what the script's answer to a take or a question means.
-func (q *Quota) granted(cost int64, id uint64, answer []int64, early chan struct{}) (ratelimit.Grant, error) {
+// granted is what the script's answer to a take or a question means, which came at the time.
+func (q *Quota) granted(cost int64, id uint64, answer []int64, at time.Time, early chan struct{}) (ratelimit.Grant, error) {
 	g := ratelimit.Grant{Cost: cost}
 	switch code, wait, tier := answer[0], answer[1], answer[2]; code {
 	case 1:
@@ -327,9 +327,9 @@ func (q *Quota) granted(cost int64, id uint64, answer []int64, early chan struct
 		if tier > 0 {
 			g.Tier = q.tiers[tier-1].String()
 		}
-		g.At = time.Now().Add(time.Duration(wait) * time.Microsecond)
+		g.At = at.Add(time.Duration(wait) * time.Microsecond)
 		if code == 3 { // perhaps a request of another process
-			g.At = time.Now().Add(q.poll())
+			g.At = at.Add(q.poll())
 		}
 		g.Early = early
 	}
