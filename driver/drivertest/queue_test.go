@@ -180,10 +180,10 @@ func (m *mill) Receive(ctx context.Context) pagination.Pages[driver.Message] {
 				p.Items = append(p.Items, driver.Message{ID: o.ID, Account: "m", Body: b.Bytes(), Received: p.Sent})
 				ids = append(ids, o.ID)
 			}
-			switch {
-			case m.flaw == "loses half":
+			switch m.flaw {
+			case "loses half":
 				p.Items = p.Items[:len(p.Items)/2]
-			case m.flaw == "reads on":
+			case "reads on":
 				time.AfterFunc(time.Second, func() { _ = m.Check(context.WithoutCancel(ctx)) }) // what it gets is thrown away
 			}
 			if len(ids) == 0 {
