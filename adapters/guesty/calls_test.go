@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,11 +23,14 @@ import (
 // requests keeps what was asked for.
 type requests struct {
 	next http.RoundTripper
+	mu   sync.Mutex
 	urls []*url.URL
 }
 
 func (r *requests) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.mu.Lock()
 	r.urls = append(r.urls, req.URL)
+	r.mu.Unlock()
 	return r.next.RoundTrip(req)
 }
 
