@@ -6,10 +6,12 @@ import (
 
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds"
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds/cloudbedstest"
+	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/drivertest"
 )
 
 func TestConformance(t *testing.T) {
+	night := driver.Date{Year: 2026, Month: time.December, Day: 1}
 	for name, oauth := range map[string]bool{"key": false, "oauth": true} {
 		t.Run(name, func(t *testing.T) {
 			h := drivertest.Harness{
@@ -32,8 +34,15 @@ func TestConformance(t *testing.T) {
 					}
 					return drivertest.Partner{Server: s.Server, Integration: s.Integration("group-1"), Change: change}, nil
 				},
-				Resources: 43, Transactions: 215, Media: 4,
-				Canaries: []string{cloudbedstest.CardID, "@guests.example.com", "Guest Example"},
+				Resources: 43, Transactions: 215, Media: 4, MediaOf: "190002",
+				PushTo: "7736451000000", PushStatus: driver.StatusCheckedOut,
+				PushDays: []driver.Day{
+					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night, Price: driver.Some(driver.Money{Amount: 9950, Currency: "EUR"})},
+					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night.AddDays(1), Closed: driver.Some(true)},
+				},
+				PushCall:     "/api/v1.3/p*",
+				WebhookKinds: []string{"reservation/created", "reservation/deleted", "guest/assigned", "integration/appstate_changed", "night_audit/completed"},
+				Canaries:     []string{cloudbedstest.CardID, "@guests.example.com", "Guest Example"},
 			}
 			if oauth {
 				h.TokenPath = "/api/v1.3/access_token"

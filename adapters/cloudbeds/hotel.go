@@ -17,7 +17,8 @@ type adapter struct {
 	hotel       wire.Decoder[driver.Resource]
 	roomType    wire.Decoder[driver.Resource]
 	reservation wire.Decoder[driver.Transaction]
-	rate        func(property string, currency driver.Opt[string]) wire.Decoder[[]driver.Day]
+	rate        wire.Decoder[rateRow]
+	day         func(r rateRow, property string, currency driver.Opt[string]) wire.Decoder[driver.Day]
 	photo       func(property string) wire.Decoder[driver.Media]
 }
 
@@ -30,9 +31,10 @@ var adapters = map[string]adapter{v1: {
 	hotel:       wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"propertyID"}, Private: private, Loose: true, Read: hotel},
 	reservation: wire.Decoder[driver.Transaction]{Kind: driver.KindTransaction, ID: []string{"reservationID"}, Private: private, Loose: true, Read: reservation},
 	roomType:    wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"roomTypeID"}, Private: private, Loose: true, Read: roomType},
-	rate: func(property string, currency driver.Opt[string]) wire.Decoder[[]driver.Day] {
-		return wire.Decoder[[]driver.Day]{Kind: driver.KindDay, ID: []string{"rateID"}, Private: private, Loose: true, Read: func(o wire.Object) ([]driver.Day, error) {
-			return rate(o, property, currency)
+	rate:        wire.Decoder[rateRow]{Kind: driver.KindDay, ID: []string{"rateID"}, Private: private, Loose: true, Read: rate},
+	day: func(r rateRow, property string, currency driver.Opt[string]) wire.Decoder[driver.Day] {
+		return wire.Decoder[driver.Day]{Kind: driver.KindDay, Private: private, Loose: true, Read: func(o wire.Object) (driver.Day, error) {
+			return day(o, r, property, currency)
 		}}
 	},
 	photo: func(property string) wire.Decoder[driver.Media] {

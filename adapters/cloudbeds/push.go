@@ -47,13 +47,18 @@ func (d *Driver) PushCalendar(
 	if property == "" || !ok {
 		return driver.Effect{}, d.failed(opPatchRate, nil, driver.ErrNotFound)
 	}
+	if _, err := intervals(property, "", days); err != nil {
+		return driver.Effect{}, d.unsent(opPatchRate, err)
+	}
 	var currency string
 	if slices.ContainsFunc(days, func(day driver.Day) bool { return day.Price.Observed() }) {
 		c, err := d.currency(ctx, property)
 		if err != nil {
 			return driver.Effect{}, err
 		}
-		currency = c.Or("")
+		if currency = c.Or(""); currency == "" {
+			return driver.Effect{}, d.unsent(opPatchRate, errors.New("the property has no currency, so no price can be written"))
+		}
 	}
 	all, err := intervals(property, currency, days)
 	if err != nil {
@@ -126,7 +131,7 @@ func (d *Driver) PushedCalendar(ctx context.Context, effectID string) (driver.Ef
 	return effect, nil
 }
 
-// intervals puts nights together, or names everything that cannot be written.
+// intervals puts nights together, or names everything that cannot be written. currency "": it is not looked at.
 func intervals(property, currency string, days []driver.Day) ([]interval, error) {
 	type key struct {
 		rate string
@@ -186,7 +191,9 @@ func intervalOf(property, currency string, day driver.Day) (interval, error) {
 	if p, ok := day.Price.Get(); ok {
 		amount, _, _ := strings.Cut(p.String(), " ")
 		bad(p.Amount < 0, "Price is negative")
-		bad(p.Currency != currency || currency == "", "Price is not in the property's currency")
+		bad(currency != "" && p.Currency != currency, "Price is not in the property's currency")
+		_, known := driver.MinorDigits(p.Currency)
+		bad(!known, "Price is in no currency")
 		i.form.Set("rate", amount)
 	}
 	for name, v := range map[string]driver.Opt[int]{"minLos": day.MinStay, "maxLos": day.MaxStay} {

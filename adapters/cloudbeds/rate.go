@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
@@ -21,7 +21,10 @@ const (
 	calendarDays = 31
 )
 
-var errRange = errors.New("the range of dates is none, or ends before it begins")
+var (
+	errRange  = errors.New("the range of dates is none, or ends before it begins")
+	errDigits = errors.New("not an id of digits")
+)
 
 // RoomTypes lists the room types of the properties by GET getRoomTypes, as resources whose parent is the property. They
 // are the units of a property's calendar; [Driver.Resources] does not list them, since reservations are the property's.
@@ -115,16 +118,24 @@ func (d *Driver) days(
 	if err != nil {
 		return pagination.Batch[driver.Day]{}, d.failed(opRatePlans, r, err)
 	}
-	rates := d.adapt.rate(property, currency).Each(ctx, d.api, rows)
+	rates := d.adapt.rate.Each(ctx, d.api, rows)
 	b := pagination.Batch[driver.Day]{Rejected: rates.Rejected}
-	for _, days := range rates.Items {
-		for _, day := range days {
+	for _, r := range rates.Items {
+		days := d.adapt.day(r, property, currency).Each(ctx, d.api, r.days)
+		b.Rejected = append(b.Rejected, days.Rejected...)
+		for _, day := range days.Items {
 			if day.ResourceID == property && begin.Days(day.Date) >= 0 && day.Date.Days(end) >= 0 {
 				b.Items = append(b.Items, day)
 			}
 		}
 	}
 	return b, nil
+}
+
+// rateRow is a row of getRatePlans: what its days are about, and the days as they came.
+type rateRow struct {
+	property, unit, rate driver.Opt[string]
+	days                 []json.RawMessage
 }
 
 // roomType is version 1 for the rows of getRoomTypes.
@@ -139,37 +150,50 @@ func roomType(o wire.Object) (driver.Resource, error) {
 	}, nil
 }
 
-// rate is version 1 for the rows of getRatePlans: the days of one rate.
-func rate(o wire.Object, property string, currency driver.Opt[string]) ([]driver.Day, error) {
-	details, _ := o.Objects("roomRateDetailed").Get()
-	raws := o.Elements("roomRateDetailed")
-	days := make([]driver.Day, 0, len(details))
-	for i, r := range details {
-		date, ok := r.Date("date").Get()
-		if !ok {
-			return nil, fmt.Errorf("roomRateDetailed[%d].date: not a date", i)
-		}
-		day := driver.Day{
-			ResourceID:        o.Ref("propertyID").Or(property),
-			UnitID:            o.Ref("roomTypeID"),
-			RatePlanID:        o.Ref("rateID"),
-			Date:              date,
-			Available:         r.Count("roomsAvailable"),
-			Price:             r.Money("rate", currency),
-			MinStay:           r.Count("minLos"),
-			MaxStay:           r.Count("maxLos"),
-			Closed:            r.Flag("blocked"),
-			ClosedToArrival:   r.Flag("closedToArrival"),
-			ClosedToDeparture: r.Flag("closedToDeparture"),
-			AdapterVersion:    v1,
-		}
-		if r.Has("rateBase") { // how the specification calls it; clients see "rate"
-			day.Price = r.Money("rateBase", currency)
-		}
-		if len(raws) == len(details) {
-			day.Raw = wire.Compact(raws[i])
-		}
-		days = append(days, day)
+// rate is version 1 for the rows of getRatePlans. One without details has no days.
+func rate(o wire.Object) (rateRow, error) {
+	r := rateRow{property: wire.Parse(o, "propertyID", "an id of digits", digits), unit: o.Ref("roomTypeID"), rate: o.Ref("rateID")}
+	switch o.Type("roomRateDetailed") {
+	case 0, 'n':
+	case '[', '{':
+		r.days = o.Elements("roomRateDetailed")
+	default:
+		return rateRow{}, errors.New("roomRateDetailed: not an array")
 	}
-	return days, nil
+	return r, nil
+}
+
+// digits reads a property's id, so that nothing else is taken for another property's.
+func digits(s string) (string, error) {
+	if s == "" || len(s) > 20 || strings.Trim(s, "0123456789") != "" {
+		return "", errDigits
+	}
+	return s, nil
+}
+
+// day is version 1 for a night of a rate.
+func day(o wire.Object, r rateRow, property string, currency driver.Opt[string]) (driver.Day, error) {
+	date, ok := o.Date("date").Get()
+	if !ok {
+		return driver.Day{}, errors.New("date: not a date")
+	}
+	d := driver.Day{
+		ResourceID:        r.property.Or(property),
+		UnitID:            r.unit,
+		RatePlanID:        r.rate,
+		Date:              date,
+		Available:         o.Count("roomsAvailable"),
+		Price:             o.Money("rate", currency),
+		MinStay:           o.Count("minLos"),
+		MaxStay:           o.Count("maxLos"),
+		Closed:            o.Flag("blocked"),
+		ClosedToArrival:   o.Flag("closedToArrival"),
+		ClosedToDeparture: o.Flag("closedToDeparture"),
+		Raw:               o.Record(v1).Raw,
+		AdapterVersion:    v1,
+	}
+	if o.Has("rateBase") { // how the specification calls it; clients see "rate"
+		d.Price = o.Money("rateBase", currency)
+	}
+	return d, nil
 }

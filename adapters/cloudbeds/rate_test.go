@@ -143,18 +143,26 @@ func TestPushCalendarRefuses(t *testing.T) {
 		empty := driver.Day{ResourceID: "190001", RatePlanID: driver.Some("900100"), Date: on}
 		_, err := d.PushCalendar(t.Context(), "e", "190001", []driver.Day{good, bad, empty})
 		for _, want := range []string{
-			"another property's", "does not name a rate", "Date is none", "a status cannot", "Available cannot", "Price is negative", "the property's currency",
+			"another property's", "does not name a rate", "Date is none", "a status cannot", "Available cannot", "Price is negative",
 			"minLos is negative", "MaxStay is null", "Closed is null", "nothing is to be written",
 		} {
 			if retry.ClassOf(err) != retry.Client || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q is not in: %v", want, err)
 			}
 		}
-		if _, err := d.PushCalendar(t.Context(), "e", "5", []driver.Day{{Price: driver.Some(driver.Money{})}}); !errors.Is(err, driver.ErrNotFound) {
+		if _, err := d.PushCalendar(t.Context(), "e", "5", []driver.Day{{
+			ResourceID: "5", RatePlanID: driver.Some("1"), Date: on, Price: driver.Some(driver.Money{Currency: "EUR"}),
+		}}); !errors.Is(err, driver.ErrNotFound) {
 			t.Errorf("an unknown property: %v", err)
 		}
-		if n := seen.puts(http.MethodPost); n != 0 {
-			t.Errorf("%d writes", n)
+		if len(seen.urls) > 1 { // the unknown property was asked for
+			t.Errorf("%d calls", len(seen.urls))
+		}
+		foreign := good
+		foreign.Price = driver.Some(driver.Money{Amount: 1, Currency: "JPY"})
+		_, err = d.PushCalendar(t.Context(), "e", "190001", []driver.Day{foreign})
+		if n := seen.puts(http.MethodPost); retry.ClassOf(err) != retry.Client || !strings.Contains(err.Error(), "the property's currency") || n != 0 {
+			t.Errorf("another currency: %v after %d writes", err, n)
 		}
 		derived := good
 		derived.RatePlanID = driver.Some("900101")
