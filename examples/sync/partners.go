@@ -12,6 +12,8 @@ import (
 
 	"github.com/integrationkit/integrationkit/adapters/airbnb"
 	"github.com/integrationkit/integrationkit/adapters/airbnb/airbnbtest"
+	"github.com/integrationkit/integrationkit/adapters/bookingcom"
+	"github.com/integrationkit/integrationkit/adapters/bookingcom/bookingcomtest"
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds"
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds/cloudbedstest"
 	"github.com/integrationkit/integrationkit/adapters/guesty"
@@ -32,6 +34,8 @@ type entry struct {
 	// is the variable that has the account's id.
 	secrets []string
 	account string
+	// domain is where requests go of an integration that has no base URL.
+	domain string
 }
 
 // size is how large an account is.
@@ -105,6 +109,22 @@ var partners = []entry{
 				return simulated{}, err
 			}
 			return simulated{s, s.Tiers(), func(share float64, n int, at time.Time) { s.Change(share, n, at) }}, nil
+		},
+	},
+	{
+		// Its reservations come by a queue, with a pause of 5 s after each hundred that no scale shortens.
+		name: bookingcom.Partner, register: bookingcom.Register, size: size{40, 6, 5}, secrets: []string{"client_id", "client_secret"},
+		account: "BOOKINGCOM_PROPERTY_ID", domain: "booking.com",
+		simulate: func(c simulation) (simulated, error) {
+			s, err := bookingcomtest.NewServer(bookingcomtest.Config{
+				Properties: c.Resources, ReservationsPerProperty: c.Each, PhotosPerProperty: c.Photos,
+				Scale: c.scale, Latency: c.latency, Seed: 1, Faults: c.faults,
+			})
+			if err != nil {
+				return simulated{}, err
+			}
+			tiers := map[string]ratelimit.Tiers{"bookingcom/api": s.Limits("api"), "bookingcom/token": s.Limits("token")}
+			return simulated{s, tiers, func(share float64, n int, _ time.Time) { s.Change(share, n) }}, nil
 		},
 	},
 }
@@ -212,11 +232,15 @@ func simulateAll(o options) (*host, error) {
 			sim.change(r.Share, i+1, r.At)
 		}
 		in := sim.Integration(name + "-1")
-		base, err := url.Parse(in.BaseURL)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		domain := e.domain
+		if domain == "" {
+			base, err := url.Parse(in.BaseURL)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			domain = base.Host
 		}
-		routes[base.Host] = sim.Transport()
+		routes[domain] = sim.Transport()
 		for limit, t := range sim.tiers {
 			h.tiers[limit] = t
 		}
@@ -238,13 +262,15 @@ func (o options) settings(in driver.Integration) driver.Integration {
 	return in
 }
 
-// byHost is a network of simulated partners.
+// byHost is a network of simulated partners, by the domain of each.
 type byHost map[string]http.RoundTripper
 
 // RoundTrip implements http.RoundTripper.
 func (n byHost) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t := n[r.URL.Host]; t != nil {
-		return t.RoundTrip(r)
+	for domain, t := range n {
+		if r.URL.Host == domain || strings.HasSuffix(r.URL.Host, "."+domain) {
+			return t.RoundTrip(r)
+		}
 	}
 	if r.Body != nil {
 		r.Body.Close()

@@ -75,7 +75,10 @@ func (l *lines) update(partner string, p importer.Progress) {
 	if p.Kind == driver.KindMedia {
 		what = fmt.Sprintf(" resources, %d records", p.Counts.Items)
 	}
-	l.say(partner, fmt.Sprintf("%-11s %d%s%s; %d calls", p.Kind, done, of, what, p.Calls))
+	if p.Calls > 0 {
+		what += fmt.Sprintf("; %d calls", p.Calls)
+	}
+	l.say(partner, fmt.Sprintf("%-11s %d%s%s", p.Kind, done, of, what))
 }
 
 func (l *lines) end(partner string, err error) {

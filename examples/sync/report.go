@@ -200,7 +200,7 @@ func complete(k importer.KindResult) string {
 	case k.Whole:
 		s = append(s, "yes")
 	default:
-		s = append(s, "yes (changes)")
+		s = append(s, "yes (changes)") // since the last complete run, or out of a queue
 	}
 	if k.Resumed {
 		s = append(s, "resumed")

@@ -113,11 +113,47 @@ func (r *task) do(ctx context.Context, reg *driver.Registry, store *sqlstore.Sto
 			r.plan.Duration = time.Duration(float64(r.plan.Duration) / r.scale)
 		}
 		r.show.say(r.p.name, "estimate: "+describe(r.plan))
-		r.result, err = importer.Run(ctx, cfg)
-		return err
+		if r.result, err = importer.Run(ctx, cfg); err != nil {
+			return err
+		}
+		return r.queue(ctx, store)
 	}()
 	r.took = time.Since(began)
 	r.show.end(r.p.name, r.err)
+}
+
+// queue reads what a partner keeps in a queue, if it does: to its end, which a service would do all the time.
+func (r *task) queue(ctx context.Context, store *sqlstore.Store) error {
+	q, ok := r.d.(driver.QueueSource)
+	if !ok {
+		return nil
+	}
+	changed := 0
+	cfg := importer.QueueConfig{
+		Driver: r.d, Store: store,
+		Route: func(context.Context, string) (driver.Integration, error) { return r.p.integration, nil },
+		Poll:  time.Duration(float64(q.Queue().Poll) / r.scale),
+		OnChanges: func(_ context.Context, c importer.ChangeSet) error {
+			changed += len(c.Changes)
+			r.show.update(r.p.name, importer.Progress{Kind: c.Kind, Counts: importer.Counts{Items: changed}, Total: -1})
+			return nil
+		},
+	}
+	got, err := importer.ReadQueue(ctx, cfg)
+	// It was read a moment ago, by the run before. A worker would go home; a person waits for less than the poll.
+	if wait := time.Until(retry.At(err)); errors.Is(err, importer.ErrQueueBusy) && wait <= cfg.Poll {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		got, err = importer.ReadQueue(ctx, cfg)
+	}
+	counts := got.Counts()
+	r.result.Kinds = append(r.result.Kinds, importer.KindResult{
+		Kind: driver.KindTransaction, Counts: counts, Pass: counts, Complete: err == nil, Duration: got.Duration, Why: "the queue was not read to its end",
+	})
+	return err
 }
 
 // complete reports whether everything was imported.
