@@ -67,6 +67,9 @@ func tagsOf(name string) struct{ begin, end *regexp.Regexp } {
 
 func pieceOf(raw []byte, n *node) piece {
 	m := driver.Message{ID: reservationID(n), Account: hotelOf(n), Body: scrub(raw, n)}
+	if id := string(mask([]byte(m.ID))); id != m.ID { // no reservation's number
+		m.ID = ""
+	}
 	return piece{m, true}
 }
 
@@ -162,30 +165,44 @@ var cardAttribute = regexp.MustCompile(`((?:CardNumber|SeriesCode|ExpireDate|Car
 func blankAttributes(tag []byte) []byte { return cardAttribute.ReplaceAll(tag, []byte(`$1""`)) }
 
 var (
-	// cardNumber is what may be one where it does not belong, or in what could not be read: 13 to 19 digits, in groups
-	// or not, that begin as cards do.
-	cardNumber = regexp.MustCompile(`\b[2-6](?:[ -]?\d){12,18}\b`)
-	cardText   = regexp.MustCompile(`(<(?:cc_\w+|dc_\w+|CardHolderName)>)[^<]*`)
+	// digitRun is where a card's number may be, also where it does not belong or in what could not be read.
+	digitRun = regexp.MustCompile(`\d(?:[ -]?\d){12,}`)
+	cardText = regexp.MustCompile(`(<(?:cc_\w+|dc_\w+|CardHolderName)>)[^<]*`)
 )
 
 // mask takes out what looks like a card wherever it stands: guests write numbers into remarks.
 func mask(raw []byte) []byte {
 	raw = cardText.ReplaceAll(blankAttributes(bytes.Clone(raw)), []byte("$1"))
-	return cardNumber.ReplaceAllFunc(raw, func(m []byte) []byte {
-		if luhn(m) {
+	return digitRun.ReplaceAllFunc(raw, func(m []byte) []byte {
+		if hasCard(m) {
 			return []byte("[card]")
 		}
 		return m
 	})
 }
 
-// luhn reports whether the digits have the check digit of a card's number (ISO/IEC 7812-1, annex B).
+// hasCard reports whether 13 to 19 of the digits in a row begin as cards' numbers do, and have their check digit.
+func hasCard(run []byte) bool {
+	digits := bytes.Map(func(c rune) rune {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		return c
+	}, run)
+	for from := range digits {
+		for n := 13; n <= 19 && from+n <= len(digits); n++ {
+			if c := digits[from]; c >= '2' && c <= '6' && luhn(digits[from:from+n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// luhn reports whether digits have the check digit of a card's number (ISO/IEC 7812-1, annex B).
 func luhn(text []byte) bool {
 	sum, double := 0, false
 	for _, c := range slices.Backward(text) {
-		if c < '0' || c > '9' {
-			continue
-		}
 		d := int(c - '0')
 		if double {
 			if d *= 2; d > 9 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,12 +237,12 @@ func TestQueueOneReader(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error)
-		rounds := 0
+		var rounds atomic.Int64
 		for range 3 {
 			go func() {
 				cfg := queueConfig(q, s)
 				cfg.OnRound = func(_ importer.QueueResult, err error) {
-					rounds++ // never two at a time
+					rounds.Add(1)
 					if err != nil {
 						t.Errorf("a round: %v", err)
 					}
@@ -251,8 +252,8 @@ func TestQueueOneReader(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		n, overlaps := q.Calls()
-		if overlaps != 0 || rounds < 12 || rounds > 16 || q.Waiting() != 0 {
-			t.Errorf("%d calls, %d at once, %d rounds, %d wait", n, overlaps, rounds, q.Waiting())
+		if overlaps != 0 || rounds.Load() < 12 || rounds.Load() > 16 || q.Waiting() != 0 {
+			t.Errorf("%d calls, %d at once, %d rounds, %d wait", n, overlaps, rounds.Load(), q.Waiting())
 		}
 		cancel()
 		for range 3 {
