@@ -70,7 +70,8 @@
 //
 // Callers of a key are admitted by [Priority]; those of one priority in turn by [Call.Tenant], in proportion to [Call.Weight] and by what their
 // calls cost; those of one tenant as they came. So an integration that has a thousand calls waiting delays another's only call by one, and
-// nobody waits for ever behind the same priority. A lower priority waits while a higher one has anything in line. Only the caller whose turn
+// nobody waits for ever behind the same priority. Whoever makes one call after the other is not in line while one of them is under way: where a window
+// opens in bursts shorter than that, it gets one call of each, and its share with [Options.Smooth]. A lower priority waits while a higher one has anything in line. Only the caller whose turn
 // it is wakes up when a window opens. [Options.Reserve] keeps a share of every tier for Interactive calls, exactly. [Options.MaxWaiting] bounds the line; what is too much is refused with [ErrTooManyWaiting].
 //
 // # Several limits of different kinds

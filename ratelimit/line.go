@@ -157,7 +157,7 @@ func (c *class) since(f *flow, p place) float64 {
 func (q *line) remove(w *waiter, admitted bool) bool {
 	c, f := w.class, w.flow
 	if admitted {
-		c.clock = max(c.clock+float64(w.cost)/c.weight, f.start)
+		c.tick(w)
 		f.start += float64(w.cost) / f.weight
 		c.arrived++
 		f.seq = c.arrived
@@ -186,6 +186,18 @@ func (q *line) remove(w *waiter, admitted bool) bool {
 	before := q.first
 	q.head()
 	return q.first != before
+}
+
+// tick moves the clock on for a call that is admitted. With a Quota it may be one whose turn it is not: then the clock stays with those whose
+// turn it is, or whoever comes back would find it ahead of them, and lose what they have before it.
+func (c *class) tick(w *waiter) {
+	next := c.turns[0]
+	turn := next.first.cost
+	if next == w.flow {
+		turn = w.cost
+	}
+	now := min(c.clock+float64(w.cost)/c.weight, next.start+float64(turn)/next.weight)
+	c.clock = max(c.clock, next.start, now)
 }
 
 // link is where a neighbour holds its link, or the end of the list does.
@@ -281,13 +293,13 @@ func (q *line) urgent(p Priority) (sum int64) {
 }
 
 // upto is about how much of what waits in the class comes before a call of the flow that has own before it in its flow: while
-// the flow gets that and the call, each other gets as much by its weight, if it waits for so much.
+// the flow gets that and the call, each other gets as much by its weight, if it waits for so much, and first what the flow is ahead of its share.
 func (c *class) upto(f *flow, cost, waits, own int64) int64 {
 	others := c.weight
 	if f.at >= 0 {
 		others -= f.weight
 	}
-	turns := math.Ceil(float64(own+cost) * others / f.weight)
+	turns := math.Ceil((float64(own)/f.weight + max(float64(cost)/f.weight, f.start-c.clock)) * others)
 	return min(waits, own+int64(min(turns, maxRequests)))
 }
 
