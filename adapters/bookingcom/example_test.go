@@ -39,8 +39,9 @@ func ExampleConfigOf() {
 	c := bookingcom.Config{ClientID: "5f0c2d3e", Username: "legacy", Password: "p", Properties: []string{"7004411", "H-17"}}
 	_, err := bookingcom.ConfigOf(c.Integration("host-17"))
 	fmt.Println(err)
-	// Output: bookingcom: integration host-17: both client_id and client_secret, and username and password are given:
-	// which are they to be? setting properties: the id at 2 is not made of digits
+	// Output:
+	// bookingcom: integration host-17: both client_id and client_secret, and username and password are given: which are they to be?
+	// setting properties: the id at 2 is not made of digits
 }
 
 // Prices and availability are written night by night.
