@@ -32,23 +32,62 @@ const (
 	calendarOp = "calendar_operations.post"
 )
 
-// Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not.
+// Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not. In which order they come is not
+// established. Each page but the first begins with the last row of the one before; when it does not, rows have moved, and the list says that it
+// may be incomplete.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "airbnb/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
-	return pagination.Offset(ctx, s, pageSize, func(ctx context.Context, offset, limit int) (pagination.Batch[driver.Resource], error) {
+	last, at, moved := "", 0, false // the id of the last row that was read, and the offset after it
+	pages := pagination.Offset(ctx, s, pageSize-1, func(ctx context.Context, offset, _ int) (pagination.Batch[driver.Resource], error) {
+		known := last != "" && at == offset // a stream that is ranged over again, or resumed, begins anew
+		skip := offset
+		if known {
+			skip--
+		}
 		p, err := driver.Get[page](ctx, d.api, listings, "/listings", url.Values{
 			"user_id": {d.host}, "has_availability": {"false"}, "exclude_active": {"false"}, "exclude_cohosted_listings": {"false"},
-			"_limit": {strconv.Itoa(limit)}, "_offset": {strconv.Itoa(offset)},
+			"_limit": {strconv.Itoa(pageSize)}, "_offset": {strconv.Itoa(skip)},
 		})
 		if err != nil {
 			return pagination.Batch[driver.Resource]{}, err
 		}
-		b := d.adapt.listing.Each(ctx, d.api, p.rows)
-		b.Rows, b.Total = len(p.rows), p.total
-		b.Fingerprint = fingerprint("", p.rows, "id_str", "id")
+		rows := p.rows
+		if known {
+			if moved = moved || len(rows) == 0 || wire.ID(rows[0], listingID...) != last; !moved {
+				rows = rows[1:]
+			}
+		}
+		advance := len(p.rows)
+		if known {
+			advance = max(advance-1, 0)
+		}
+		last, at = "", offset+advance
+		if n := len(p.rows); n > 0 {
+			last = wire.ID(p.rows[n-1], listingID...)
+		}
+		b := d.adapt.listing.Each(ctx, d.api, rows)
+		b.Rows, b.Total = advance, p.total
+		if len(p.rows) == pageSize && p.total == 0 {
+			b.More = pagination.Yes // a full page, and nothing that says whether it is the last
+		}
+		b.Fingerprint = fingerprint("", p.rows, listingID...)
 		return b, nil
 	})
+	return func(yield func(pagination.Page[driver.Resource], error) bool) {
+		last, at, moved = "", 0, false
+		for p, err := range pages {
+			if moved && p.Incomplete == "" {
+				p.Incomplete = "listings moved between two pages"
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
 }
+
+// listingID are the names of a listing's id.
+var listingID = []string{"id_str", "id"}
 
 // fingerprint tells a page's content: a server that ignores _offset would send its first page for ever.
 func fingerprint(of string, rows []json.RawMessage, names ...string) string {
@@ -218,8 +257,9 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 	})
 }
 
-// PushStatus implements driver.StatusPusher: it accepts (confirmed) or declines (declined) a request. When the partner refuses, because it was
-// done before or the request is over, the reservation is read, and is what was asked for or an error.
+// PushStatus implements driver.StatusPusher: it accepts (confirmed) or declines (declined) a request. It is not sent again by itself. When the partner
+// refuses, because it was done before or the request is over, or the answer is lost, the reservation is read, and is what was asked for or an
+// error.
 func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string, s driver.TransactionStatus) (driver.Effect, error) {
 	const op = "reservations.put"
 	action := map[driver.TransactionStatus]string{driver.StatusConfirmed: "accept", driver.StatusDeclined: "deny"}[s]
@@ -227,8 +267,11 @@ func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transaction
 		return driver.Effect{}, d.refused(op, fmt.Errorf("status %q cannot be written; a request can be confirmed or declined", s))
 	}
 	path := driver.Path("/reservations/{}", transactionID)
-	r, err := driver.Send[*driver.Response](ctx, d.api, driver.Call{Op: op, Method: http.MethodPut, Path: path, Body: map[string]string{"attempt_action": action}})
-	if e, ok := errors.AsType[*retry.Error](err); ok && e.Class == retry.Client && e.Sent == retry.Answered && e.Status != http.StatusNotFound {
+	r, err := driver.Send[*driver.Response](retry.WithIdempotent(ctx, false), d.api, driver.Call{
+		Op: op, Method: http.MethodPut, Path: path, Body: map[string]string{"attempt_action": action},
+	})
+	if e, ok := errors.AsType[*retry.Error](err); ok && ctx.Err() == nil &&
+		(e.Sent == retry.Unknown || e.Class == retry.Client && e.Sent == retry.Answered && e.Status != http.StatusNotFound) {
 		if rows, readErr := d.one(ctx, "reservations.get", path); readErr == nil && len(rows) > 0 && d.is(rows[0], s) {
 			return driver.Effect{ID: transactionID, Confirmed: true}, nil
 		}

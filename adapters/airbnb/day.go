@@ -42,8 +42,12 @@ func (d *Driver) Calendar(ctx context.Context, resourceID string, from, to drive
 			return pagination.Batch[driver.Day]{}, d.undecodable("calendars.get", errors.New("the calendar has no days"))
 		}
 		b := d.adapt.day(resourceID, o.Currency("listing_currency")).Each(ctx, d.api, days)
+		got := len(b.Items)
 		// What the partner shows beyond what was asked for is somebody else's question.
 		b.Items = slices.DeleteFunc(b.Items, func(day driver.Day) bool { return start.Days(day.Date) < 0 || day.Date.Days(end) < 0 })
+		if got > 0 && len(b.Items) == 0 {
+			return pagination.Batch[driver.Day]{}, d.undecodable("calendars.get", fmt.Errorf("%w: no day is one that was asked for", pagination.ErrLoop))
+		}
 		b.Rows = max(len(days), 1)
 		if end.Days(to) > 0 {
 			b.Next = end.AddDays(1).String()

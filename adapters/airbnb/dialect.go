@@ -18,8 +18,10 @@ func classify(x retry.Exchange) (retry.Verdict, bool) {
 		return retry.Verdict{}, false
 	}
 	switch r.StatusCode {
-	case http.StatusMethodNotAllowed, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		// One client treats all three as throttling; which limit it was, nobody says.
+	case http.StatusMethodNotAllowed, http.StatusTooManyRequests:
+		// One client treats these and 503 as throttling; which limit it was, nobody says. What was throttled was not carried out.
+		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}, true
+	case http.StatusServiceUnavailable: // of this one nobody knows
 		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Answered}, true
 	case http.StatusForbidden:
 		// error_type no_access: the record is another's, or the scope was not granted. The token is good.

@@ -245,6 +245,17 @@ func (s *Server) ConfirmationCodes() iter.Seq[string] {
 	}
 }
 
+// Pending lists the codes of the requests that wait for the host, in order.
+func (s *Server) Pending() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range s.reservations.Total() {
+			if s.status(i) == "pending" && !yield(confirmationCode(i)) {
+				return
+			}
+		}
+	}
+}
+
 func (s *Server) requestID() string { return fmt.Sprintf("sim-%08d", s.requests.Add(1)) }
 
 // odd returns which odd shape the n-th record or page has; ok is false when it has none.
