@@ -59,8 +59,8 @@
 // # When the partner tells nothing
 //
 // Some partners refuse what is too much and say neither how much that is nor when to come back, or keep a stricter limit than they document. With
-// [Options.Adaptive] a key's pace is learnt from the refusals: cut by a share of what was really spent, once for all refusals of a burst, and raised
-// again step by step while there are none. It is a share of the tiers' own limits, so that one generous tier is enough:
+// [Options.Adaptive] a key's pace is learnt from the refusals: doubled until the first, then cut by a share of what was really
+// spent, once for all refusals of a burst, and raised again step by step while there are none. It is a share of the tiers' own limits, so that one generous tier is enough:
 //
 //	ratelimit.New(ratelimit.Tiers{{Requests: 1000, Per: time.Minute}}, ratelimit.Options{Adaptive: &ratelimit.Adaptive{Start: 0.1}})
 //

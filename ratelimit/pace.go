@@ -13,7 +13,8 @@ import (
 //
 // A refusal for coming too early (a verdict of class RateLimit, or a 429 told to [Permit.Answered]) cuts it to Cut of what was really
 // spent, measured in the tier that was fullest. Refusals of one burst count once: those of calls admitted before the cut do not cut again. While calls
-// want more, every Every that passes without a refusal adds Step of the pace at which the last one came.
+// want more, every Every that passes without a refusal adds Step of the pace at which the last one came, and doubles the pace as long as none has
+// come: from a Start far below the partner's limit a key is there within a few Every, and refused once.
 //
 // The pace holds for all who share the backend: it is put into force by [Quota.Observe], as a limit that the partner has cut. A process
 // whose call is refused first looks whether another has cut already; of several that would raise it, the first does.
@@ -62,7 +63,7 @@ func (l *Limiter) adaptive(bad func(ok bool, format string, args ...any)) {
 // pace is what was learnt of a key's pace.
 type pace struct {
 	share   float64
-	at      float64 // the pace at which the last refusal came
+	at      float64 // the pace at which the last refusal came; 0: none has
 	cutAt   int64   // when it was cut last
 	raiseAt int64   // when it may be raised next
 	known   bool    // by a Quota, what others have learnt
@@ -71,12 +72,12 @@ type pace struct {
 }
 
 func (l *Limiter) newPace() *pace {
-	return &pace{share: l.o.Adaptive.Start, at: l.o.Adaptive.Start, cutAt: math.MinInt64, raiseAt: l.now() + int64(l.o.Adaptive.Every)}
+	return &pace{share: l.o.Adaptive.Start, cutAt: math.MinInt64, raiseAt: l.now() + int64(l.o.Adaptive.Every)}
 }
 
 // forgettable reports that nothing was learnt that a fresh key would not begin with, or that it is too old to be of use.
 func (k *key) forgettable(a *Adaptive, now int64) bool {
-	return k.pace == nil || k.pace.share >= a.Start || now-k.pace.raiseAt > int64(forgetPace)
+	return k.pace == nil || k.pace.share == a.Start || now-k.pace.raiseAt > int64(forgetPace)
 }
 
 // forgetPace is how long a pace is kept for a key that is idle.
@@ -93,7 +94,7 @@ func paced(limit int64, share float64) int64 {
 // refused notes that the partner refused a call for coming too early. used is the share of its limits that was spent; it reports whether that
 // changes the pace.
 func (p *pace) refused(a *Adaptive, now int64, used float64) bool {
-	p.at = min(p.share, used)
+	p.at = max(a.Floor, min(p.share, used))
 	share := max(a.Floor, a.Cut*p.at)
 	changed := share < p.share
 	p.share = min(p.share, share)
@@ -106,7 +107,11 @@ func (p *pace) raise(a *Adaptive, now int64, used float64) bool {
 	if p.share >= 1 || now < p.raiseAt || used < p.share/2 {
 		return false
 	}
-	p.share = min(1, p.share+max(leastStep, a.Step*p.at))
+	step := max(leastStep, a.Step*p.at)
+	if p.at == 0 {
+		step = max(step, p.share)
+	}
+	p.share = min(1, p.share+step)
 	p.raiseAt = now + int64(a.Every)
 	return true
 }
@@ -216,7 +221,11 @@ func (l *Limiter) adapt(p *pace, u Usage, now int64, refused bool) (obs []Observ
 	p.known = true
 	switch {
 	case !ours && !(first && full): // another process has changed it
-		p.share, p.at, p.raiseAt = max(l.o.Adaptive.Floor, force), max(l.o.Adaptive.Floor, force), now+int64(l.o.Adaptive.Every)
+		share := max(l.o.Adaptive.Floor, force)
+		if first || refused || share < p.share || p.at > 0 { // else it was raised, and nobody was refused yet
+			p.at = share
+		}
+		p.share, p.raiseAt = share, now+int64(l.o.Adaptive.Every)
 		if refused {
 			p.cutAt = now
 		}

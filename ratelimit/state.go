@@ -127,7 +127,7 @@ func (l *Limiter) stateError(ctx context.Context, err error) error {
 	return l.unavailable(err)
 }
 
-// The record: version, flags, run, when it was saved, parked until (0: not), owed, if it was learnt the pace and that of the last refusal in
+// The record: version, flags, run, when it was saved, parked until (0: not), owed, if it was learnt the pace and that of the last refusal (0: none) in
 // billionths, and of each tier that is written
 // down its kind, window and charges, each with its age. Times are Unix nanoseconds.
 const (
@@ -327,7 +327,9 @@ func (l *Limiter) restore(k *key, data []byte) error {
 	}
 	if k.pace != nil && s.pace > 0 {
 		k.pace.share = min(1, max(l.o.Adaptive.Floor, s.pace))
-		k.pace.at = min(1, max(l.o.Adaptive.Floor, s.last))
+		if k.pace.at = 0; s.last > 0 {
+			k.pace.at = min(1, max(l.o.Adaptive.Floor, s.last))
+		}
 		k.keep(k.pace.share)
 	}
 	if s.owed > 0 {
