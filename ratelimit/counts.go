@@ -61,8 +61,12 @@ type verdict struct {
 	at   int64 // when to ask again
 }
 
-func newCounts(p *plan) counts {
-	c := counts{p: p, tiers: make([]tierCounts, len(p.specs)), free: -1, parked: math.MinInt64}
+// newCounts are the counts of a key that has spent nothing, in memory that holds its tiers, zeroed, and slots to begin with; nil allocates.
+func newCounts(p *plan, tiers []tierCounts, slots []slot) counts {
+	if tiers == nil {
+		tiers = make([]tierCounts, len(p.specs))
+	}
+	c := counts{p: p, tiers: tiers, slots: slots, free: -1, parked: math.MinInt64}
 	for i := range c.tiers {
 		c.tiers[i].init(&p.specs[i], p)
 	}
@@ -104,7 +108,9 @@ func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 	n := cost + ahead
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
-		t.expire(s, c.p, now)
+		if s.method != byRing || t.foreign > 0 || now-t.ring.start >= t.ring.sub {
+			t.expire(s, c.p, now)
+		}
 		room := t.free(s, c.p, now, busy, c.inflight)
 		if s.method == byFlight {
 			fits = fits && room >= 1+min(ahead, 1)
@@ -336,6 +342,9 @@ func (c *counts) idle(now int64) bool {
 	}
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
+		if s.method == byRing && t.used > 0 && c.now-t.ring.start < ringSize*t.ring.sub {
+			return false // without moving on, which would take memory
+		}
 		t.expire(s, c.p, c.now)
 		if t.spent(s, c.p, c.now) > 0 || t.foreign > 0 || t.shut > c.now {
 			return false

@@ -33,8 +33,9 @@
 // exceeded whatever the latency. The price: a tier of N per W yields N·W/(W+L) when calls take L: 99.7 % of 120 per minute at 200 ms, 83 % of 15 per second.
 //
 // A limit up to 256 is counted exactly. A larger one is counted in 64 sub-windows, each charged until its end has left the window: never
-// too much is admitted, and at most 1/64 too little. A key that was used takes about 2 kB with four tiers, and 16 bytes for each request that an exact tier has in
-// its window; keys whose windows are empty are forgotten.
+// too much is admitted, and at most 1/64 too little. A key that was used takes about 0.7 kB with one tier and 1.6 kB with two to
+// four, besides 16 bytes for each request that an exact tier has in its window (8 to begin with, in this) and 0.5 kB for each larger tier that
+// is used all along its window; keys whose windows are empty are forgotten.
 //
 // # What the partner says
 //

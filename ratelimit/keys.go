@@ -15,7 +15,8 @@ const looked = 16
 // soon is when to ask again if nobody can say.
 const soon = 100 * time.Millisecond
 
-// key is what a limiter holds of one key: the counts, unless a Quota has them, and the callers that wait.
+// key is what a limiter holds of one key: the counts, unless a Quota has them, and the callers that wait. What each call touches
+// is together.
 type key struct {
 	name string
 
@@ -24,25 +25,54 @@ type key struct {
 	released atomic.Uint64
 	waiting  atomic.Int32 // in line
 
-	mu sync.Mutex // guards the fields below
-	counts
-	gone   bool // reclaimed, or the limiter is closed
-	loaded bool // what State knew has been restored
+	mu     sync.Mutex // guards the fields below
+	gone   bool       // reclaimed, or the limiter is closed
+	loaded bool       // what State knew has been restored
 
 	// With a State store: left is what may still be spent on the last save, since what was spent after the
 	// one that is being made was begun. busy is set while somebody reads or writes the store, without mu.
-	left, since int64
 	busy        bool
-	retryAt     int64 // after a save that failed
+	left, since int64
 
-	line
-	// guests wait in another key's line for room here too; with when each must have been admitted.
-	guests map[*waiter]int64
-	claim  claim
-
-	pace  *pace // nil unless it is learnt
 	next  int64 // when the next call may go, with Smooth and while room is scarce
 	apart int64 // how far apart calls are while room is scarce
+	pace  *pace // nil unless it is learnt
+	claim claim
+	line
+	counts
+
+	// guests wait in another key's line for room here too; with when each must have been admitted.
+	guests  map[*waiter]int64
+	retryAt int64 // after a save that failed
+}
+
+// newKey returns a key that has spent nothing. What holds the counts of few tiers, and the first request in flight, is one piece with it.
+func (l *Limiter) newKey(name string) (k *key) {
+	var tiers []tierCounts
+	var slots []slot
+	switch n := len(l.plan.specs); {
+	case l.quota != nil || n > 4:
+		k = new(key)
+	case n == 1:
+		all := new(struct {
+			key
+			tiers [1]tierCounts
+			slots [1]slot
+		})
+		k, tiers, slots = &all.key, all.tiers[:], all.slots[:0]
+	default:
+		all := new(struct {
+			key
+			tiers [4]tierCounts
+			slots [1]slot
+		})
+		k, tiers, slots = &all.key, all.tiers[:n:n], all.slots[:0]
+	}
+	k.name, k.loaded, k.left = name, l.o.State == nil, math.MaxInt64
+	if l.quota == nil {
+		k.counts = newCounts(l.plan, tiers, slots)
+	}
+	return k
 }
 
 // claim is room that is left to a caller which waits in another key's line, and is about to have its turn there. The zero
@@ -99,12 +129,9 @@ func (l *Limiter) key(name string) (*key, error) {
 			Err:     &limited{name: l.o.Name, why: "more keys are in use than MaxKeys"},
 		}
 	}
-	k := &key{name: name, loaded: l.o.State == nil, left: math.MaxInt64}
-	if l.quota == nil {
-		k.counts = newCounts(l.plan)
-		if k.loaded {
-			l.coldStart(k, now)
-		}
+	k := l.newKey(name)
+	if l.quota == nil && k.loaded {
+		l.coldStart(k, now)
 	}
 	if l.o.Adaptive != nil {
 		if k.pace = l.newPace(); l.quota == nil && k.pace.share < 1 {

@@ -311,7 +311,7 @@ func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
 	}
 	if k == nil {
 		if l.quota == nil {
-			fresh := newCounts(l.plan)
+			fresh := newCounts(l.plan, nil, nil)
 			u = fresh.usage(l.now())
 		}
 		if l.o.Adaptive != nil {

@@ -38,7 +38,7 @@ func (m *Memory) key(name string, now int64) *counts {
 				break
 			}
 		}
-		fresh := newCounts(m.plan)
+		fresh := newCounts(m.plan, nil, nil)
 		c = &fresh
 		m.keys[name] = c
 	}
@@ -140,7 +140,7 @@ func (m *Memory) Usage(_ context.Context, key string, now time.Time) (Usage, err
 	defer m.mu.Unlock()
 	c := m.keys[key]
 	if c == nil {
-		fresh := newCounts(m.plan)
+		fresh := newCounts(m.plan, nil, nil)
 		c = &fresh
 	}
 	return c.usage(m.plan.ns(now)), nil

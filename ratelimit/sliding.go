@@ -80,10 +80,11 @@ const ringSize = 64 + 1
 // slidingRing counts a window in sub-windows, each charged until its end has left the window: never too little, and
 // too much by at most one sub-window.
 type slidingRing struct {
-	counts []int64 // nil until something is counted
+	counts []int64 // of the last sub-windows: few, or all if it takes them; nil until something is counted
 	cur    int     // the sub-window that is being filled
 	start  int64   // when it began
 	sub    int64   // length of a sub-window
+	few    [fewSubs]int64
 }
 
 // expire moves on to the sub-window of now and returns the cost of those that have left.
@@ -91,35 +92,66 @@ func (r *slidingRing) expire(now int64) (freed int64) {
 	if now-r.start < r.sub {
 		return 0
 	}
-	steps := (now - r.start) / r.sub
+	return r.move((now - r.start) / r.sub)
+}
+
+// move moves on by sub-windows.
+func (r *slidingRing) move(steps int64) (freed int64) {
 	r.start += steps * r.sub
 	if r.counts == nil {
 		return 0
 	}
-	for range min(steps, ringSize) {
-		if r.cur++; r.cur == ringSize {
-			r.cur = 0
+	if steps >= ringSize {
+		for i, n := range r.counts {
+			freed += n
+			r.counts[i] = 0
 		}
-		freed += r.counts[r.cur]
-		r.counts[r.cur] = 0
+		return freed
+	}
+	for range steps {
+		next := r.cur + 1
+		if next == len(r.counts) {
+			next = 0
+		}
+		if r.counts[next] != 0 && len(r.counts) < ringSize { // it is still in the window
+			r.grow()
+			next = 0
+		}
+		r.cur = next
+		freed += r.counts[next]
+		r.counts[next] = 0
 	}
 	return freed
 }
 
+// fewSubs is how many sub-windows a ring begins with: enough for a key that is used seldom, or in bursts.
+const fewSubs = 4
+
+// grow makes room for all sub-windows; the one that is being filled becomes the last.
+func (r *slidingRing) grow() {
+	counts := make([]int64, ringSize)
+	n := copy(counts[ringSize-len(r.counts):], r.counts[r.cur+1:])
+	copy(counts[ringSize-len(r.counts)+n:], r.counts[:r.cur+1])
+	r.counts, r.cur = counts, ringSize-1
+}
+
 // add counts a charge and reports whether it is still in the window. at is not later than the sub-window being filled.
 func (r *slidingRing) add(at, cost int64) bool {
-	i := r.cur
+	if r.counts == nil {
+		r.counts, r.cur = r.few[:], 0
+	}
+	age := int64(0)
 	if at < r.start {
-		age := (r.start - at + r.sub - 1) / r.sub
-		if age >= ringSize {
+		if age = (r.start - at + r.sub - 1) / r.sub; age >= ringSize {
 			return false
 		}
-		if i -= int(age); i < 0 {
-			i += ringSize
+		if age >= int64(len(r.counts)) {
+			r.grow()
 		}
 	}
-	if r.counts == nil {
-		r.counts = make([]int64, ringSize)
+	i := r.cur - int(age)
+	if i < 0 {
+		i += len(r.counts)
 	}
 	r.counts[i] += cost
 	return true
@@ -131,10 +163,10 @@ func (r *slidingRing) each(f func(last, cost int64) bool) {
 	if r.counts == nil {
 		return
 	}
-	for age := ringSize - 1; age >= 0; age-- {
+	for age := len(r.counts) - 1; age >= 0; age-- {
 		i := r.cur - age
 		if i < 0 {
-			i += ringSize
+			i += len(r.counts)
 		}
 		if n := r.counts[i]; n != 0 && !f(r.start-int64(age-1)*r.sub-1, n) {
 			return

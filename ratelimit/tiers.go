@@ -92,20 +92,20 @@ func (p *plan) nanos(ns int64) int64 { return p.wall + ns }
 // tierCounts is the state of one tier of one key: what the partner has counted, and the limit in force. Requests in
 // flight are counted for all tiers together, by counts.
 type tierCounts struct {
-	limit int64 // in force: the tier's own, or less
-	told  int64 // by the partner
-	paced int64 // by what was learnt
-	used  int64 // charged now; not kept by byBucket
-	shut  int64 // nothing is admitted before: a window that is sat out
-	seen  int64 // when the request was sent whose answer was observed last
-	// foreign is what others must have spent, going by what the partner reported last. It counts until foreignEnd.
-	foreign, foreignEnd int64
-	others              int64 // until when others are taken to spend from the quota
+	limit   int64 // in force: the tier's own, or less
+	used    int64 // charged now; not kept by byBucket
+	shut    int64 // nothing is admitted before: a window that is sat out
+	foreign int64 // what others must have spent, going by what the partner reported last; until foreignEnd
+	ring    slidingRing
+	log     slidingLog
+	window  int64 // byFixed: when the window began; byBucket: when it was last charged; math.MinInt64 at first
+	bucket  *rate.Limiter
 
-	log    slidingLog
-	ring   slidingRing
-	window int64 // byFixed: when the window began; byBucket: when it was last charged; math.MinInt64 at first
-	bucket *rate.Limiter
+	foreignEnd int64
+	others     int64 // until when others are taken to spend from the quota
+	seen       int64 // when the request was sent whose answer was observed last
+	told       int64 // the limit by the partner
+	paced      int64 // the limit by what was learnt
 }
 
 func (t *tierCounts) init(s *spec, p *plan) {
