@@ -68,7 +68,7 @@ func (d *Driver) Info() driver.Info {
 }
 
 // Check implements driver.Driver.
-func (d *Driver) Check(ctx context.Context) error { return ctx.Err() }
+func (d *Driver) Check(ctx context.Context) error { return context.Cause(ctx) }
 
 // Resources implements driver.ResourceLister.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
@@ -130,7 +130,7 @@ func pages[T any](ctx context.Context, d *Driver, kind driver.Kind, op string, q
 func (d *Driver) call(ctx context.Context, op, after string) error {
 	d.calls.Add(1)
 	if d.Before == nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return d.Before(ctx, op, after)
 }

@@ -101,7 +101,7 @@ func (q *QueueDriver) Info() driver.Info {
 }
 
 // Check implements driver.Driver.
-func (q *QueueDriver) Check(ctx context.Context) error { return ctx.Err() }
+func (q *QueueDriver) Check(ctx context.Context) error { return context.Cause(ctx) }
 
 // Queue implements driver.QueueSource.
 func (q *QueueDriver) Queue() driver.Queue { return q.Describes }
