@@ -14,6 +14,9 @@ func TestConformance(t *testing.T) {
 	night := driver.Date{Year: 2026, Month: time.December, Day: 1}
 	for name, oauth := range map[string]bool{"key": false, "oauth": true} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && !oauth {
+				t.Skip("one credential is enough for -short")
+			}
 			h := drivertest.Harness{
 				Register: cloudbeds.Register,
 				Partner: func(c drivertest.Conditions) (drivertest.Partner, error) {
