@@ -48,6 +48,15 @@ type retiredSource struct {
 	since time.Time
 }
 
+// ForTokens returns the base transport for token endpoints: TokenTransport, or Transport where there is none. A driver's Exchanger takes
+// it; nil means the kit's own.
+func (e Env) ForTokens() http.RoundTripper {
+	if e.TokenTransport == nil {
+		return e.Transport
+	}
+	return e.TokenTransport
+}
+
 // Limiter returns the limiter for the declared limit, shared with everyone who has the same partner and limit name in the same registry,
 // with the tiers that the host put in place of the declared ones, if any. Without a registry it is a new one. A name that the driver's Info
 // does not declare, tiers other than those it was first asked for with, and a limit that is not for all operations (see Limits) are errors.

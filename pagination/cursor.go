@@ -75,6 +75,7 @@ type state struct {
 	Rows    int    `json:"r,omitempty"` // before this place
 	Total   int    `json:"c,omitempty"` // the first one the partner gave
 	Drifted bool   `json:"d,omitempty"`
+	Moved   bool   `json:"o,omitempty"`
 	Recent  []byte `json:"h,omitempty"` // hashes of the last steps, 8 bytes each
 	Mark    uint64 `json:"m,omitempty"` // hash of the step whose number was a power of two
 }

@@ -30,7 +30,8 @@
 //
 //   - ends with [ErrLoop] when the partner leads in a circle of any length (see [Batch.Fingerprint]),
 //   - ends with [ErrOrigin] rather than follow a link, with the credentials, to another server,
-//   - says in [Page.Incomplete] when the partner's total changed under offset paging, when fewer rows came than the partner
+//   - says in [Page.Incomplete] when the partner's total changed under offset paging, when a fetch noticed that rows moved
+//     ([Batch.Moved]), when fewer rows came than the partner
 //     counted, or when [Start.MaxPages] was reached,
 //   - goes on after a short page while the partner's total says that rows are missing.
 //

@@ -35,6 +35,9 @@ type Batch[T any] struct {
 	// by the content: a token may come back as long as it brings something new, and a partner that ignores the offset
 	// and sends the same page for ever is noticed. Without it a token, link or key that was already used is a circle.
 	Fingerprint string
+	// Moved says that the fetch found out that rows moved between this page and the one before: it had asked for a row
+	// of that one again, say, and got another. This page and the rest of the stream are then incomplete.
+	Moved bool
 }
 
 // strategy is what the five ways of paging differ in.
@@ -117,6 +120,7 @@ func (y strategy[T]) pages(ctx context.Context, s Start) Pages[T] {
 				}
 				st.Drifted = st.Drifted || y.drifts && b.Total != st.Total
 			}
+			st.Moved = st.Moved || b.Moved
 			if rows > math.MaxInt-st.Rows {
 				refuse(fmt.Errorf("%w: %d rows came", ErrLoop, st.Rows))
 				return
@@ -133,6 +137,9 @@ func (y strategy[T]) pages(ctx context.Context, s Start) Pages[T] {
 			}
 			if st.Drifted {
 				why = reason(why, "the partner's total changed while its pages were read")
+			}
+			if st.Moved {
+				why = reason(why, "rows moved between two of the partner's pages")
 			}
 			capped := !end && s.MaxPages > 0 && n >= s.MaxPages
 			if capped {

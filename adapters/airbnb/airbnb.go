@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -86,11 +85,7 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := env.TokenTransport
-	if transport == nil {
-		transport = env.Transport
-	}
-	session, err := c.session(transport)
+	session, err := c.session(env.ForTokens())
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +93,7 @@ func New(env driver.Env) (*Driver, error) {
 	sum := sha256.Sum256([]byte(c.BaseURL + "\x00" + string(c.ClientID) + "\x00" + c.Host))
 	source, err := env.Source(auth.SourceConfig{
 		Key: Partner + "/" + hex.EncodeToString(sum[:8]), Exchanger: session, Store: env.Tokens,
-		Origins: []string{origin(c.BaseURL)}, Header: "X-Airbnb-OAuth-Token",
+		Origins: []string{c.origin()}, Header: "X-Airbnb-OAuth-Token",
 		// Of the 1,000 an hour that /authorizations takes from all hosts of the software, one host needs no more than this.
 		Budget: auth.Budget{Requests: 20, Per: time.Hour},
 	})
@@ -120,7 +115,7 @@ func New(env driver.Env) (*Driver, error) {
 		Credential:  source,
 		Limiter:     set,
 		// No idempotency key was seen in any client, so no write is repeated whose answer was lost.
-		Retry:   retry.Policy{Classifiers: []retry.Classifier{dialect}},
+		Retry:   retry.Policy{Classifiers: []retry.Classifier{retry.GatewayPage, dialect}},
 		Header:  http.Header{"Accept": {"application/json"}, "X-Airbnb-Api-Key": {string(c.APIKey)}},
 		Explain: explain,
 	})
@@ -128,15 +123,6 @@ func New(env driver.Env) (*Driver, error) {
 		return nil, err
 	}
 	return &Driver{host: c.Host, history: c.History, api: api, adapt: adapters[c.AdapterVersion]}, nil
-}
-
-// origin returns scheme and host of a URL that was found valid.
-func origin(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 func info() driver.Info {

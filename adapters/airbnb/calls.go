@@ -37,8 +37,8 @@ const (
 // may be incomplete.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "airbnb/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
-	last, at, moved := "", 0, false // the id of the last row that was read, and the offset after it
-	pages := pagination.Offset(ctx, s, pageSize-1, func(ctx context.Context, offset, _ int) (pagination.Batch[driver.Resource], error) {
+	last, at := "", 0 // the id of the last row that was read, and the offset after it
+	return pagination.Offset(ctx, s, pageSize-1, func(ctx context.Context, offset, _ int) (pagination.Batch[driver.Resource], error) {
 		known := last != "" && at == offset // a stream that is ranged over again, or resumed, begins anew
 		skip := offset
 		if known {
@@ -51,14 +51,11 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 		if err != nil {
 			return pagination.Batch[driver.Resource]{}, err
 		}
-		rows := p.rows
+		rows, advance, moved := p.rows, len(p.rows), false
 		if known {
-			if moved = moved || len(rows) == 0 || wire.ID(rows[0], listingID...) != last; !moved {
+			if moved = len(rows) == 0 || wire.ID(rows[0], listingID...) != last; !moved {
 				rows = rows[1:]
 			}
-		}
-		advance := len(p.rows)
-		if known {
 			advance = max(advance-1, 0)
 		}
 		last, at = "", offset+advance
@@ -66,24 +63,13 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 			last = wire.ID(p.rows[n-1], listingID...)
 		}
 		b := d.adapt.listing.Each(ctx, d.api, rows)
-		b.Rows, b.Total = advance, p.total
+		b.Rows, b.Total, b.Moved = advance, p.total, moved
 		if len(p.rows) == pageSize && p.total == 0 {
 			b.More = pagination.Yes // a full page, and nothing that says whether it is the last
 		}
 		b.Fingerprint = fingerprint("", p.rows, listingID...)
 		return b, nil
 	})
-	return func(yield func(pagination.Page[driver.Resource], error) bool) {
-		last, at, moved = "", 0, false
-		for p, err := range pages {
-			if moved && p.Incomplete == "" {
-				p.Incomplete = "listings moved between two pages"
-			}
-			if !yield(p, err) {
-				return
-			}
-		}
-	}
 }
 
 // listingID are the names of a listing's id.
@@ -103,8 +89,8 @@ func fingerprint(of string, rows []json.RawMessage, names ...string) string {
 
 // ResourcesByID implements driver.ResourceGetter by GET listings/{id}, one by one. Those that are not there are left out.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
-	return byID(ctx, ids, func(ctx context.Context, id string) (pagination.Batch[driver.Resource], error) {
-		rows, err := d.one(ctx, "listings.get", driver.Path("/listings/{}", id))
+	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
+		rows, err := d.one(ctx, "listings.get", driver.Path("/listings/{}", ids[0]))
 		return d.adapt.listing.Each(ctx, d.api, rows), err
 	})
 }
@@ -119,34 +105,6 @@ func (d *Driver) one(ctx context.Context, op, path string) ([]json.RawMessage, e
 		return nil, err
 	}
 	return []json.RawMessage{r.raw}, nil
-}
-
-// byID reads ids one by one, each as a page.
-func byID[T any](ctx context.Context, ids []string, get func(context.Context, string) (pagination.Batch[T], error)) pagination.Pages[T] {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
-	return func(yield func(pagination.Page[T], error) bool) {
-		for i, id := range ids {
-			if ctx.Err() != nil {
-				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, context.Cause(ctx))
-				return
-			}
-			sent := time.Now()
-			b, err := get(ctx, id)
-			if err != nil {
-				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, err)
-				return
-			}
-			p := pagination.Page[T]{Items: b.Items, Rejected: b.Rejected, Total: -1, Sent: sent}
-			if i < len(ids)-1 {
-				p.Next = pagination.Beginning // more follows, and cannot be resumed: ask again for the ids
-			}
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}
 }
 
 // place is where a listing of reservations is: the first nights from start on, up to and with last, at an offset in the window.
@@ -238,8 +196,8 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 // TransactionsByID implements driver.TransactionGetter by GET reservations/{confirmation_code}, one by one. Those that are not there are
 // left out.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
-	return byID(ctx, ids, func(ctx context.Context, id string) (pagination.Batch[driver.Transaction], error) {
-		rows, err := d.one(ctx, "reservations.get", driver.Path("/reservations/{}", id))
+	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
+		rows, err := d.one(ctx, "reservations.get", driver.Path("/reservations/{}", ids[0]))
 		return d.adapt.reservation.Each(ctx, d.api, rows), err
 	})
 }

@@ -134,5 +134,11 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// origin is where the credentials may travel.
+func (c Config) origin() string {
+	_, origin := driver.Integration{BaseURL: c.BaseURL}.Endpoint(DefaultBaseURL)
+	return origin
+}
+
 // root returns the URL before /v2.
 func root(base string) (string, error) { return driver.BaseURL(base, DefaultBaseURL, "/v2") }

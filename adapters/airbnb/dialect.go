@@ -1,7 +1,6 @@
 package airbnb
 
 import (
-	"mime"
 	"net/http"
 	"regexp"
 
@@ -9,37 +8,20 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// dialect is how Airbnb's answers are judged where HTTP's own rules are not enough. No body is looked at.
-var dialect = retry.Classifier{Classify: classify}
-
-func classify(x retry.Exchange) (retry.Verdict, bool) {
-	r := x.Response
-	if r == nil {
-		return retry.Verdict{}, false
-	}
-	switch r.StatusCode {
-	case http.StatusMethodNotAllowed, http.StatusTooManyRequests:
-		// One client treats these and 503 as throttling; which limit it was, nobody says. What was throttled was not carried out.
-		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}, true
-	case http.StatusServiceUnavailable: // of this one nobody knows
-		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Answered}, true
-	case http.StatusForbidden:
-		// error_type no_access: the record is another's, or the scope was not granted. The token is good.
-		return retry.Verdict{Class: retry.Auth, Scope: retry.Endpoint, Sent: retry.Answered}, true
-	case http.StatusOK:
-		if r.ContentLength == 0 || markup(r.Header) {
-			// Nothing, or a gateway's page, in place of the answer.
-			return retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, Fault: true}, true
-		}
+// dialect is how Airbnb's answers are judged where HTTP's own rules are not enough: one client treats 405 and 503 as it does 429. Which limit it
+// was, nobody says. What was refused with 405 was not carried out; of a 503 nobody knows.
+var dialect = retry.Classifier{Classify: func(x retry.Exchange) (retry.Verdict, bool) {
+	v := retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}
+	switch r := x.Response; {
+	case r == nil:
+	case r.StatusCode == http.StatusMethodNotAllowed:
+		return v, true
+	case r.StatusCode == http.StatusServiceUnavailable:
+		v.Sent = retry.Answered
+		return v, true
 	}
 	return retry.Verdict{}, false
-}
-
-// markup reports whether the answer says it is a page for a browser.
-func markup(h http.Header) bool {
-	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && (t == "text/html" || t == "application/xhtml+xml")
-}
+}}
 
 var (
 	code      = regexp.MustCompile(`^[a-z][a-z_]{2,47}$`)

@@ -32,7 +32,7 @@ func (c Config) session(transport http.RoundTripper) (auth.Session, error) {
 }
 
 func (c Config) basic() (*auth.Basic, error) {
-	return auth.NewBasic(auth.BasicConfig{Username: string(c.ClientID), Password: c.ClientSecret, Origins: []string{origin(c.BaseURL)}})
+	return auth.NewBasic(auth.BasicConfig{Username: string(c.ClientID), Password: c.ClientSecret, Origins: []string{c.origin()}})
 }
 
 // Authorization is a host's consent in the browser, by which the software gets the host's first refresh token. State, which protects the

@@ -113,10 +113,6 @@ func (d *Driver) credential(env driver.Env, exchange string, origins []string) (
 	if c.Username != "" {
 		return auth.NewBasic(auth.BasicConfig{Username: string(c.Username), Password: c.Password, Origins: origins})
 	}
-	transport := env.TokenTransport
-	if transport == nil {
-		transport = env.Transport
-	}
 	return env.Source(auth.SourceConfig{
 		Key: Partner + "/" + d.account,
 		Exchanger: auth.Session{
@@ -125,7 +121,7 @@ func (d *Driver) credential(env driver.Env, exchange string, origins []string) (
 			// No lifetime is in the answer: the claims of the JWT say it (documented: an hour).
 			Token: "jwt", RequestID: "ruid", Lifetime: time.Hour,
 			RefusedBy: []int{http.StatusBadRequest}, // seen in a client: 400, 401 and 403 are final
-			Transport: transport,
+			Transport: env.ForTokens(),
 		},
 		Store:   env.Tokens,
 		Origins: origins,

@@ -89,7 +89,7 @@ func before(raw json.RawMessage, since time.Time) bool {
 // ResourcesByID implements driver.ResourceGetter by GET getHotelDetails, one call for each. A property that is not the
 // key's is refused with one of two messages, which mean that it is not there; no other refusal does.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
-	return byID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
+	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
 		raw, _, err := d.hotel(ctx, ids[0])
 		if unknown(err) || err == nil && wire.ID(raw, "propertyID") != ids[0] {
 			return pagination.Batch[driver.Resource]{}, nil
@@ -104,7 +104,7 @@ func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pag
 // TransactionsByID implements driver.TransactionGetter by getReservationsWithRateDetails with a list of ids: a row that
 // does not come is not there.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
-	return byID(ctx, ids, reservationsPage, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
+	return pagination.ByID(ctx, ids, reservationsPage, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
 		q := url.Values{"reservationID": {strings.Join(ids, ",")}, "includeDeleted": {"true"}, "pageNumber": {"1"}, "pageSize": {strconv.Itoa(reservationsPage)}}
 		if d.property != "" {
 			q.Set("propertyID", d.property)
@@ -180,20 +180,21 @@ func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, id stri
 		if err != nil {
 			return pagination.Batch[T]{}, err
 		}
+		moved := false
 		if query.Get("sortByRecent") == "" {
 			if number > 1 && page == number-1 && len(rows) > 0 {
 				_, before, err := read(ctx, page, size)
 				if err != nil {
 					return pagination.Batch[T]{}, err
 				}
-				if end(before, id) != ends {
-					env.total++ // is another than before: the list has moved
-				}
+				moved = end(before, id) != ends
 			}
 			page, ends = number, end(rows, id)
 		}
 		kept := slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
-		return batch(env, rows, id, adapt.Each(ctx, d.api, kept)), nil
+		b := batch(env, rows, id, adapt.Each(ctx, d.api, kept))
+		b.Moved = moved
+		return b, nil
 	})
 }
 

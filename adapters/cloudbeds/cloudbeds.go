@@ -92,7 +92,7 @@ func New(env driver.Env) (*Driver, error) {
 		Credential:  credential,
 		Limiter:     limiter,
 		LimitKey:    account,
-		Retry:       retry.Policy{Classifiers: []retry.Classifier{dialect}},
+		Retry:       retry.Policy{Classifiers: []retry.Classifier{retry.GatewayPage, dialect}},
 		Header:      http.Header{"Accept": {"application/json"}},
 		RequestID:   []string{"X-Request-Id"},
 		Explain:     explain,
@@ -108,14 +108,15 @@ func New(env driver.Env) (*Driver, error) {
 
 // credential returns what puts itself on requests, and the key of the limit.
 func (c Config) credential(env driver.Env) (account string, _ auth.Credential, err error) {
-	origins := []string{origin(c.BaseURL)}
+	_, origin := env.Integration.Endpoint(DefaultBaseURL)
+	origins := []string{origin}
 	if c.APIKey == "" {
 		account = c.Account
 		if account == "" {
 			account = "integration " + env.Integration.ID
 		}
 		src, err := env.Source(auth.SourceConfig{
-			Key: Partner + "/" + account, Exchanger: grant{c.Client(env.TokenTransport), c.RefreshToken},
+			Key: Partner + "/" + account, Exchanger: grant{c.Client(env.ForTokens()), c.RefreshToken},
 			Origins: origins, RefreshLifetime: refreshLifetime,
 		})
 		return account, src, err
@@ -129,15 +130,6 @@ func (c Config) credential(env driver.Env) (account string, _ auth.Credential, e
 	}
 	key, err := auth.NewAPIKey(auth.APIKeyConfig{Header: "X-Api-Key", Key: c.APIKey, Origins: origins})
 	return account, key, err
-}
-
-// origin returns scheme and host of a URL that was found valid.
-func origin(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 func info(v Version, credentials []string) driver.Info {

@@ -1,7 +1,6 @@
 package cloudbeds
 
 import (
-	"mime"
 	"net/http"
 	"regexp"
 	"strings"
@@ -18,7 +17,7 @@ const peekBytes = 2 << 10
 var dialect = retry.Classifier{PeekBody: peek, Classify: classify}
 
 func peek(r *http.Response) int {
-	if r.StatusCode != http.StatusOK || markup(r.Header) || r.ContentLength == 0 {
+	if r.StatusCode != http.StatusOK {
 		return 0
 	}
 	return peekBytes
@@ -29,20 +28,10 @@ func classify(x retry.Exchange) (retry.Verdict, bool) {
 	if r == nil || r.StatusCode != http.StatusOK {
 		return retry.Verdict{}, false
 	}
-	if r.ContentLength == 0 || markup(r.Header) {
-		// Nothing, or a gateway's page, in place of the answer.
-		return retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, Fault: true}, true
-	}
 	if env := head(x.Body); env.refused {
 		return refusal(env.message), true
 	}
 	return retry.Verdict{}, false
-}
-
-// markup reports whether the answer says it is a page for a browser.
-func markup(h http.Header) bool {
-	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && (t == "text/html" || t == "application/xhtml+xml")
 }
 
 // known are the messages that mean more than "the request is wrong", by a part of their text in lower case, and those

@@ -1,14 +1,10 @@
 package cloudbeds
 
 import (
-	"context"
 	"errors"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
-	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
@@ -32,34 +28,6 @@ func (d *Driver) failed(op string, r *driver.Response, err error) *retry.Error {
 func unknown(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
 	return ok && e.Class == retry.Client && (e.Message == noProperty || e.Message == "Parameter propertyID is not valid")
-}
-
-// byID reads ids in groups of at most size, as one page each.
-func byID[T any](ctx context.Context, ids []string, size int, get func(context.Context, []string) (pagination.Batch[T], error)) pagination.Pages[T] {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
-	return func(yield func(pagination.Page[T], error) bool) {
-		for at := 0; at < len(ids); at += size {
-			if ctx.Err() != nil {
-				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, context.Cause(ctx))
-				return
-			}
-			sent := time.Now()
-			b, err := get(ctx, ids[at:min(at+size, len(ids))])
-			if err != nil {
-				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, err)
-				return
-			}
-			p := pagination.Page[T]{Items: b.Items, Rejected: b.Rejected, Total: -1, Sent: sent}
-			if at+size < len(ids) {
-				p.Next = pagination.Beginning // more follows, and cannot be resumed: ask again for the ids
-			}
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}
 }
 
 // wantsMore reports whether err is the refusal of a call that lacks a parameter, or has the wrong verb.

@@ -220,3 +220,19 @@ func TestOAuthEndpoints(t *testing.T) {
 		}
 	}
 }
+
+// A driver made without a registry asks for its tokens by the transport that it makes its calls by.
+func TestTokensTravelWithTheCalls(t *testing.T) {
+	s, err := cloudbedstest.NewServer(cloudbedstest.Config{Properties: 1, OAuth: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	d, err := cloudbeds.New(driver.Env{Integration: s.Integration("a"), Transport: s.Transport()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Check(t.Context()); err != nil || s.Report().TokenRequests != 1 {
+		t.Errorf("%v, %d token requests", err, s.Report().TokenRequests)
+	}
+}

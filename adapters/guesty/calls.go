@@ -43,15 +43,14 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 // ResourcesByID implements driver.ResourceGetter by GET /listings?ids=…, a hundred at a time. A listing that is not in the
 // answer is asked for by itself before it is taken for gone: whether the list leaves out inactive ones is documented both ways.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
-	return byID(ctx, ids, pageSize, func(ctx context.Context, ids []string) (rows []json.RawMessage, err error) {
+	return pagination.ByID(ctx, ids, pageSize, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
 		q := url.Values{"ids": {strings.Join(ids, ",")}, "fields": {listFields}, "limit": {strconv.Itoa(len(ids))}}
 		p, err := driver.Get[page](ctx, d.api, "listings.list", "/listings", q)
 		if err != nil {
-			return nil, err
+			return pagination.Batch[driver.Resource]{}, err
 		}
-		return d.missing(ctx, asked(p.rows, ids), ids, "listings.get", "/listings/{}", url.Values{"fields": {listFields}})
-	}, func(rows []json.RawMessage) pagination.Batch[driver.Resource] {
-		return d.adapt.listing.Each(ctx, d.api, rows)
+		rows, err := d.missing(ctx, asked(p.rows, ids), ids, "listings.get", "/listings/{}", url.Values{"fields": {listFields}})
+		return d.adapt.listing.Each(ctx, d.api, rows), err
 	})
 }
 
@@ -117,17 +116,22 @@ func ofListing(raw json.RawMessage, id string) bool {
 
 // TransactionsByID implements driver.TransactionGetter: v3 reads ten at a time, the classic family one by one.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
-	normalize := func(rows []json.RawMessage) pagination.Batch[driver.Transaction] {
-		return d.adapt.reservation.Each(ctx, d.api, rows)
-	}
+	size := v3IDs
 	if d.family == Classic {
-		return byID(ctx, ids, 1, func(ctx context.Context, ids []string) ([]json.RawMessage, error) {
-			return d.missing(ctx, nil, ids, "reservations.get", "/reservations/{}", url.Values{"fields": {reservationFields}})
-		}, normalize)
+		size = 1
 	}
-	return byID(ctx, ids, v3IDs, func(ctx context.Context, ids []string) ([]json.RawMessage, error) {
-		return d.v3(ctx, ids)
-	}, normalize)
+	return pagination.ByID(ctx, ids, size, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
+		rows, err := d.reservations(ctx, ids)
+		return d.adapt.reservation.Each(ctx, d.api, rows), err
+	})
+}
+
+// reservations reads reservations by id, in the integration's family.
+func (d *Driver) reservations(ctx context.Context, ids []string) ([]json.RawMessage, error) {
+	if d.family == Classic {
+		return d.missing(ctx, nil, ids, "reservations.get", "/reservations/{}", url.Values{"fields": {reservationFields}})
+	}
+	return d.v3(ctx, ids)
 }
 
 // v3 reads reservations by id. Whether one unknown id makes the answer for all of them a 404 is not documented, so then each is
@@ -313,34 +317,4 @@ var errNoRow = errors.New("not an object")
 func notFound(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
 	return ok && (e.Status == http.StatusNotFound || e.Status == http.StatusGone)
-}
-
-// byID reads ids in groups of at most size, as one page each.
-func byID[T any](ctx context.Context, ids []string, size int, get func(context.Context, []string) ([]json.RawMessage, error),
-	normalize func([]json.RawMessage) pagination.Batch[T]) pagination.Pages[T] {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
-	return func(yield func(pagination.Page[T], error) bool) {
-		for at := 0; at < len(ids); at += size {
-			if ctx.Err() != nil {
-				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, context.Cause(ctx))
-				return
-			}
-			sent := time.Now()
-			rows, err := get(ctx, ids[at:min(at+size, len(ids))])
-			if err != nil {
-				yield(pagination.Page[T]{Next: pagination.Beginning, Total: -1}, err)
-				return
-			}
-			b := normalize(rows)
-			p := pagination.Page[T]{Items: b.Items, Rejected: b.Rejected, Total: -1, Sent: sent}
-			if at+size < len(ids) {
-				p.Next = pagination.Beginning // more follows, and cannot be resumed: ask again for the ids
-			}
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}
 }

@@ -2,7 +2,6 @@ package guesty
 
 import (
 	"encoding/json"
-	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -17,29 +16,12 @@ import (
 var dialect = retry.Classifier{Classify: classify}
 
 func classify(x retry.Exchange) (retry.Verdict, bool) {
-	r := x.Response
-	if r == nil {
-		return retry.Verdict{}, false
-	}
-	switch {
-	case r.StatusCode == http.StatusForbidden:
+	if r := x.Response; r != nil && r.StatusCode == http.StatusForbidden {
 		// An expired token is documented to answer 403, and 401 is seen as well. The first of either refreshes the token once;
 		// the token source spends none of the five a day on a resource that stays forbidden with a fresh token.
 		return retry.Verdict{Class: retry.Auth, Scope: retry.Credential, Sent: retry.Answered}, true
-	case r.StatusCode == http.StatusTooManyRequests:
-		// The tiers are counted for the account; what was refused was not carried out.
-		return retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}, true
-	case r.StatusCode == http.StatusOK && (r.ContentLength == 0 || markup(r.Header)):
-		// A gateway's page, or nothing, in place of the answer: both seen, and both pass.
-		return retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, Fault: true}, true
 	}
 	return retry.Verdict{}, false
-}
-
-// markup reports whether the answer says it is a page for a browser.
-func markup(h http.Header) bool {
-	t, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && (t == "text/html" || t == "application/xhtml+xml")
 }
 
 // requestIDs are the headers with Guesty's id of the request, which its support asks for.

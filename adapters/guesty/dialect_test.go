@@ -20,9 +20,8 @@ func TestDialect(t *testing.T) {
 		ok     bool
 	}{
 		{"an expired token", 403, json, 60, retry.Verdict{Class: retry.Auth, Scope: retry.Credential, Sent: retry.Answered}, true},
-		{"throttled", 429, json, 60, retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}, true},
-		{"a gateway's page", 200, html, 60, retry.Verdict{Class: retry.Transient, Sent: retry.Answered, Fault: true}, true},
-		{"nothing", 200, json, 0, retry.Verdict{Class: retry.Transient, Sent: retry.Answered, Fault: true}, true},
+		{"429 is HTTP's own", 429, json, 60, retry.Verdict{}, false},
+		{"a page is a gateway's", 200, html, 60, retry.Verdict{}, false},
 		{"an answer", 200, json, 60, retry.Verdict{}, false},
 		{"an answer of unknown length", 200, json, -1, retry.Verdict{}, false},
 		{"deleted, without a body", 204, json, 0, retry.Verdict{}, false},

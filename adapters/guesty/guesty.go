@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/integrationkit/integrationkit/auth"
@@ -74,11 +73,7 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	origin := origin(c.BaseURL)
-	transport := env.TokenTransport
-	if transport == nil {
-		transport = env.Transport
-	}
+	_, origin := in.Endpoint(DefaultBaseURL)
 	// The quota is the client id's, whoever uses it. The key is in events and errors, where an id has no business.
 	sum := sha256.Sum256([]byte(c.BaseURL + "\x00" + string(c.ClientID)))
 	source, err := env.Source(auth.SourceConfig{
@@ -88,7 +83,7 @@ func New(env driver.Env) (*Driver, error) {
 			ClientID:     string(c.ClientID),
 			ClientSecret: c.ClientSecret,
 			Scopes:       []string{"open-api"},
-			Transport:    transport,
+			Transport:    env.ForTokens(),
 		},
 		Store:   env.Tokens,
 		Origins: []string{origin},
@@ -114,7 +109,7 @@ func New(env driver.Env) (*Driver, error) {
 		Limiter:     limiter,
 		LimitKey:    account,
 		// No endpoint takes an idempotency key: a POST whose answer was lost is not repeated. The other writes set states.
-		Retry:     retry.Policy{Classifiers: []retry.Classifier{dialect}},
+		Retry:     retry.Policy{Classifiers: []retry.Classifier{retry.GatewayPage, dialect}},
 		Header:    http.Header{"Accept": {"application/json"}},
 		RequestID: requestIDs,
 		Explain:   explain,
@@ -123,15 +118,6 @@ func New(env driver.Env) (*Driver, error) {
 		return nil, err
 	}
 	return &Driver{family: c.Reservations, calendar: c.Calendar, api: api, adapt: adapters[c.AdapterVersion]}, nil
-}
-
-// origin returns scheme and host of a URL that was found valid.
-func origin(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 func info(f Family) driver.Info {
