@@ -167,7 +167,7 @@ func (l *Limiter) reclaim(now int64, most int) {
 	for name, k := range l.keys {
 		k.mu.Lock()
 		k.drain()
-		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil || k.idle(now)) && k.forgettable(l.o.Adaptive, now) {
+		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil && k.next <= now || l.quota == nil && k.idle(now)) && k.forgettable(l.o.Adaptive, now) {
 			k.gone = true
 			delete(l.keys, name)
 			l.last.CompareAndSwap(k, nil)

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -63,12 +64,14 @@ func (l *Limiter) adaptive(bad func(ok bool, format string, args ...any)) {
 // pace is what was learnt of a key's pace.
 type pace struct {
 	share   float64
-	at      float64 // the pace at which the last refusal came; 0: none has
-	cutAt   int64   // when it was cut last
-	raiseAt int64   // when it may be raised next
-	known   bool    // by a Quota, what others have learnt
-	busy    bool    // somebody asks the Quota
-	told    []int64 // by a Quota's tier: the limit that the partner reported last
+	at      float64       // the pace at which the last refusal came; 0: none has
+	cutAt   int64         // when it was cut last
+	raiseAt int64         // when it may be raised next
+	known   bool          // by a Quota, what others have learnt
+	begun   bool          // and put into force there
+	busy    chan struct{} // somebody asks the Quota; closed when it is done
+	missed  int64         // when a request was sent that was refused meanwhile; 0: none
+	told    []int64       // by a Quota's tier: the limit that the partner reported last
 }
 
 func (l *Limiter) newPace() *pace {
@@ -145,7 +148,7 @@ func (l *Limiter) slowDown(k *key, sent int64) {
 		return
 	}
 	if l.quota != nil {
-		l.report(k.name, l.adaptQuota(k, sent, true))
+		l.report(k.name, l.adaptQuota(context.Background(), k, sent, true))
 		return
 	}
 	k.mu.Lock()
@@ -173,33 +176,62 @@ func (l *Limiter) speedUp(k *key, now int64) {
 }
 
 // adaptQuota is slowDown and speedUp for a Quota, whose limits in force are what all processes have learnt.
-func (l *Limiter) adaptQuota(k *key, sent int64, refused bool) error {
-	now := l.now()
+func (l *Limiter) adaptQuota(ctx context.Context, k *key, sent int64, refused bool) error {
 	k.mu.Lock()
 	p := k.pace
-	if p.busy || p.known && (refused && sent <= p.cutAt || !refused && (p.share >= 1 || now < p.raiseAt)) {
+	if p.busy != nil {
+		if refused {
+			p.missed = max(p.missed, sent) // for who asks now
+		}
 		k.mu.Unlock()
 		return nil
 	}
-	p.busy = true
-	k.mu.Unlock()
-	ctx, at := context.Background(), l.plan.time(now)
-	u, err := l.quota.Usage(ctx, k.name, at)
-	k.mu.Lock()
-	var obs []Observation
-	if err == nil {
-		obs = l.adapt(p, u, now, refused)
+	var errs []error
+	for p.due(l.now(), sent, refused) {
+		p.busy = make(chan struct{})
+		k.mu.Unlock()
+		errs = append(errs, l.askPace(ctx, k, refused))
+		k.mu.Lock()
+		close(p.busy)
+		p.busy = nil
+		sent, refused = p.missed, true
+		if p.missed = 0; sent == 0 {
+			break
+		}
 	}
-	p.busy = false
 	k.mu.Unlock()
-	if len(obs) > 0 {
-		err = l.quota.Observe(ctx, k.name, at, at, obs)
-		l.ended(k.name)
-	}
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("ratelimit %s: learning the pace: %w", l.o.Name, err)
 	}
 	return nil
+}
+
+// due reports whether a Quota is to be asked: to begin with, because of a refusal that no cut has seen, or because it is time to be faster.
+func (p *pace) due(now, sent int64, refused bool) bool {
+	return !p.begun || refused && sent > p.cutAt || !refused && p.share < 1 && now >= p.raiseAt
+}
+
+// askPace brings the pace up to date with the Quota's. A pace that could not be put into force to begin with is not known.
+func (l *Limiter) askPace(ctx context.Context, k *key, refused bool) error {
+	now := l.now()
+	at := l.plan.time(now)
+	u, err := l.quota.Usage(ctx, k.name, at)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	obs := l.adapt(k.pace, u, now, refused)
+	k.mu.Unlock()
+	if len(obs) > 0 {
+		err = l.quota.Observe(context.WithoutCancel(ctx), k.name, at, at, obs)
+		l.ended(k.name)
+	}
+	k.mu.Lock()
+	if p := k.pace; !p.begun {
+		p.known, p.begun = err == nil, err == nil
+	}
+	k.mu.Unlock()
+	return err
 }
 
 // adapt brings the pace up to date with a Quota's, and returns what has to be put into force there.
@@ -243,15 +275,22 @@ func (l *Limiter) adapt(p *pace, u Usage, now int64, refused bool) (obs []Observ
 	return obs
 }
 
-// beginPace puts the pace that a key begins with into force, unless the Quota's is learnt already.
-func (l *Limiter) beginPace(k *key) error {
+// beginPace puts the pace that a key begins with into force, unless the Quota's is learnt already. Those who come while that is under way wait for it.
+func (l *Limiter) beginPace(ctx context.Context, k *key) error {
 	k.mu.Lock()
-	known := k.pace.known
+	begun, busy := k.pace.begun, k.pace.busy
 	k.mu.Unlock()
-	if known {
+	switch {
+	case begun:
 		return nil
+	case busy == nil:
+		return l.adaptQuota(ctx, k, 0, false)
 	}
-	return l.adaptQuota(k, 0, false)
+	select {
+	case <-busy:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // smooth reports what is wrong with Options.Smooth, and finds its tier.
@@ -271,7 +310,7 @@ func (l *Limiter) smooth(bad func(ok bool, format string, args ...any)) {
 // spacing is how far calls of the cost are spread out; k is locked.
 func (l *Limiter) spacing(k *key, cost int64) int64 {
 	if l.o.Smooth == 0 {
-		return min(k.apart*cost, int64(maxPer))
+		return int64(min(float64(k.apart)*float64(cost), float64(maxPer)))
 	}
 	s := &l.plan.specs[l.even]
 	limit := s.limit

@@ -123,8 +123,8 @@ func (p *party) wait() (Permit, error) {
 		if v.own && v.part != p.in && p.parts[p.in].k.first == w {
 			p.move(v, now)
 			v.mine = v.at
-			if v.open && p.remote() {
-				// The request in flight may have ended after the Quota was asked, and before the call was in this line to be told: ask again.
+			if p.remote() {
+				// Room may have come back after the Quota was asked, and before the call was in this line to be told: ask again.
 				v.open, v.mine = false, now
 			}
 		}

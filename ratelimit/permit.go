@@ -105,7 +105,7 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 		l.report(k.name, l.quota.Settle(ctx, k.name, p.grant(), Settlement{Arrived: t.Add(grace), Now: t}))
 		l.ended(k.name)
 		if k.pace != nil && grace == 0 {
-			l.report(k.name, l.adaptQuota(k, p.at, false))
+			l.report(k.name, l.adaptQuota(ctx, k, p.at, false))
 		}
 		return spent
 	}
@@ -120,7 +120,11 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 			k.next = min(max(k.next, now), now+k.apart)
 		}
 	}
-	k.signalOpen()
+	if len(obs) > 0 {
+		k.signal() // it may have given room back
+	} else {
+		k.signalOpen()
+	}
 	if k.pace != nil && grace == 0 {
 		l.speedUp(k, now)
 	}

@@ -39,8 +39,8 @@ type Rule struct {
 // safe for concurrent use. Make it with [NewSet].
 //
 // A call that waits stands in the line of the limiter that holds it back longest, and moves on when that has room and another has none. It
-// keeps its place in each, and takes room from nobody meanwhile; priorities, turns of tenants and [Options.MaxWaiting] hold in each
-// limiter as they do without a Set.
+// keeps its place in each, and takes room from nobody meanwhile; priorities and turns of tenants hold in each
+// limiter as they do without a Set, and [Options.MaxWaiting] in that whose line it comes to first.
 type Set struct {
 	rules []*rule // in the order in which their keys are locked
 	named []*rule // as given

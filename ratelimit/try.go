@@ -139,7 +139,7 @@ func (p *party) takeLocal(now int64) {
 func (p *party) begin() {
 	for i := range p.parts {
 		if pt := &p.parts[i]; pt.l.quota != nil && pt.k.pace != nil {
-			pt.l.report(pt.k.name, pt.l.beginPace(pt.k))
+			pt.l.report(pt.k.name, pt.l.beginPace(p.ctx, pt.k))
 		}
 	}
 }

@@ -69,12 +69,15 @@ func (l *lane) gather() *batch {
 		}
 	}
 	l.ready = append(l.ready[:0], l.ready[n:]...)
-	for _, j := range l.joints {
+	n = 0
+	for ; n < len(l.joints) && b.ops < maxOps; n++ {
+		j := l.joints[n]
 		if err := j.shut(); err != nil {
 			j.finish(err)
 			continue
 		}
 		b.joints = append(b.joints, j)
+		b.ops += len(j.keys)
 		for i, k := range j.keys {
 			if !k.busy {
 				b.add(k)
@@ -85,7 +88,7 @@ func (l *lane) gather() *batch {
 			}
 		}
 	}
-	l.joints = nil
+	l.joints = slices.Clone(l.joints[n:]) // the rest goes with the next
 	if len(b.parts) == 0 {
 		return nil
 	}

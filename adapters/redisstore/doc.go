@@ -34,7 +34,8 @@
 // Only the first in line of each process asks. When room comes with time, it is told when. When a request in flight has to end first, which
 // nobody can date, and when the wait ends before its time, because a request was refunded, or a park lifted, Redis tells the processes
 // that wait: as many as there is room for, those first that have waited longest. Each process has one connection for that, by
-// SUBSCRIBE, from the first refusal on. A message that is lost costs a second at most where the end could not be dated: then who waits asks again. A user of Redis
+// SUBSCRIBE, from the first refusal on. Who is told is counted as one call: a process whose waiter gave up meanwhile, or needs more
+// than there is, does not pass it on, and then the others come at the times they were given. A message that is lost costs a second at most where the end could not be dated: then who waits asks again. A user of Redis
 // that may not publish or subscribe (channels Prefix + "wake:*") has its processes ask as often as before that connection stands: after a
 // quarter of the time that requests usually take, 5 to 250 ms. Parking is in force for all processes with the call that says so.
 //
