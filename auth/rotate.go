@@ -31,7 +31,8 @@ const (
 	// RotationUnverified: the new values passed, are in use, and whether the partner takes them now is not known. They
 	// are verified by the next Rotate with them; if they are refused, the way back is taken.
 	RotationUnverified
-	// RolledBack: the partner refused values in use; those before them are in use again.
+	// RolledBack: the partner refused values in use; those before them are in use again. They passed their test, or
+	// nobody could tell, and then State says that they are not verified.
 	RolledBack
 )
 
@@ -54,7 +55,7 @@ func (k RotationKind) String() string {
 type RotationState struct {
 	Generation Generation // 0: the initial values are in use
 	Switched   time.Time  // when the values in use became so; zero: never
-	// Verified says that they passed their test since.
+	// Verified says that they passed their test since, or when they were gone back to. The initial ones count as such.
 	Verified bool
 	// FallbackUntil is until when other values are kept, to go back to; zero: none are.
 	FallbackUntil time.Time
@@ -125,8 +126,10 @@ func secrets(values map[string]string) map[string]Secret {
 }
 
 // Rotate replaces the values, fed by a partner's webhook or by a human: it tests the new ones, switches to them in one
-// write to the store, for all processes, verifies them, and goes back if the partner refuses them after all. Calls
-// under way keep the values they began with; both are kept for [RotatingConfig] Overlap.
+// write to the store, for all processes, verifies them, and goes back if the partner refuses them after all, unless it
+// refuses those before too. Calls under way keep the values they began with; both are kept for [RotatingConfig]
+// Overlap. Values that were never verified are not what is kept: they are tested once more, and if they do not pass,
+// those before them are.
 //
 // One rotation of a key runs at a time, in all processes that share the store; another waits, as long as ctx allows.
 // Values that are in use and verified already are no work and no error, so that a webhook may come twice. If the
@@ -157,35 +160,45 @@ func (r *Rotating) Rotate(ctx context.Context, values map[string]Secret) error {
 	return err
 }
 
-// locked runs f with the lock and the values in use. A lock lasts for the tests that f makes, and its writes.
-func (r *rotating) locked(ctx context.Context, f func(v *values) (RotationEvent, error)) (RotationEvent, error) {
+// locked runs f with the lock and the values in use. The lock lasts for the tests that f makes, which end within its
+// ctx, and its writes.
+func (r *rotating) locked(
+	ctx context.Context, f func(ctx context.Context, v *values) (RotationEvent, error),
+) (RotationEvent, error) {
 	unlock, err := r.Store.LockToken(ctx, r.place, 3*r.Timeout)
 	if err != nil {
 		return RotationEvent{}, fmt.Errorf("lock the credentials: %w", err)
 	}
 	defer unlock()
+	ctx, cancel := context.WithTimeout(ctx, 5*r.Timeout/2)
+	defer cancel()
 	v, err := r.load(ctx)
 	if err != nil {
 		return RotationEvent{}, err
 	}
-	return f(v)
+	return f(ctx, v)
 }
 
 func (r *rotating) rotate(ctx context.Context, next map[string]Secret, cred *made) (RotationEvent, error) {
-	return r.locked(ctx, func(v *values) (RotationEvent, error) {
+	return r.locked(ctx, func(ctx context.Context, v *values) (RotationEvent, error) {
 		if maps.Equal(v.Values, next) {
 			if v.Verified {
 				return RotationEvent{}, nil
 			}
 			return r.verify(ctx, v)
 		}
+		failed := RotationEvent{Kind: RotationFailed, Generation: v.gen}
 		if err := r.test(ctx, cred); err != nil {
-			return RotationEvent{Kind: RotationFailed, Generation: v.gen}, fmt.Errorf("the new values did not pass their test: %w", err)
+			return failed, fmt.Errorf("the new values did not pass their test: %w", err)
 		}
 		now := time.Now().Round(0).UTC()
-		switched, err := r.save(ctx, v, rotation{Values: next, Other: v.Values, OtherUntil: now.Add(r.Overlap), Switched: now})
+		to := rotation{Values: next, Other: v.Values, OtherUntil: now.Add(r.Overlap), Switched: now}
+		if !v.Verified && v.fallback(now) && !maps.Equal(v.Other, next) && r.test(ctx, v.cred) != nil {
+			to.Other = v.Other // the last that were good
+		}
+		switched, err := r.save(ctx, v, to)
 		if err != nil {
-			return RotationEvent{Kind: RotationFailed, Generation: v.gen}, fmt.Errorf("the new values could not be stored: %w", err)
+			return failed, fmt.Errorf("the new values could not be stored: %w", err)
 		}
 		return r.verify(ctx, switched)
 	})
@@ -200,8 +213,16 @@ func (r *rotating) verify(ctx context.Context, v *values) (RotationEvent, error)
 	case err == nil:
 		next.Verified = true
 	case refusedBy(err) && v.fallback(time.Now()):
+		cred, otherErr := r.make(v.Other)
+		if otherErr == nil {
+			otherErr = r.test(ctx, cred)
+		}
+		if cred == nil || refusedBy(otherErr) {
+			event.Kind = RotationUnverified
+			return event, fmt.Errorf("the new values were refused when in use: %w; those before are no way back: %w", err, otherErr)
+		}
 		event.Kind, err = RolledBack, fmt.Errorf("the new values were refused when in use, those before are again: %w", err)
-		next = v.swapped()
+		next = v.swapped(otherErr == nil)
 	default:
 		event.Kind, err = RotationUnverified, fmt.Errorf("the new values are in use, and not verified: %w", err)
 		return event, err
@@ -222,8 +243,10 @@ func (r *rotating) verify(ctx context.Context, v *values) (RotationEvent, error)
 func (v *values) fallback(now time.Time) bool { return len(v.Other) > 0 && now.Before(v.OtherUntil) }
 
 // swapped is v with the other values in use.
-func (v *values) swapped() rotation {
-	return rotation{Values: v.Other, Other: v.Values, OtherUntil: v.OtherUntil, Verified: true, Switched: time.Now().Round(0).UTC()}
+func (v *values) swapped(verified bool) rotation {
+	return rotation{
+		Values: v.Other, Other: v.Values, OtherUntil: v.OtherUntil, Verified: verified, Switched: time.Now().Round(0).UTC(),
+	}
 }
 
 // save writes what is to be in use after v, by compare-and-set, and publishes it. Other values are another generation.
@@ -253,35 +276,73 @@ func refusedBy(err error) bool { return retry.ClassOf(err) == retry.Auth || erro
 // healPause is how long after a way back that led nowhere the next is tried.
 const healPause = time.Minute
 
-// better returns values to try when those of v were refused, nil if there are none.
-func (r *rotating) better(ctx context.Context, v *values) *values {
+// newer returns what is stored if it is other than v, which was refused, and else whether better may find a way back.
+func (r *rotating) newer(ctx context.Context, v *values) (n *values, search bool) {
 	n, err := r.load(ctx)
 	if err != nil {
-		return nil // the partner's refusal stands
+		return nil, false // the partner's refusal stands
 	}
 	if n.gen != v.gen {
-		return n
+		return n, false
 	}
-	if !n.fallback(time.Now()) {
-		return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return nil, n.fallback(time.Now()) && (r.search != nil || time.Since(r.healed) >= healPause)
+}
+
+// search is one look for a way back. Those who wait for it read what it found after done.
+type search struct {
+	done  chan struct{}
+	found *values // nil: nothing
+}
+
+// better returns values to try when those of v were refused, nil if there are none. All calls wait for one search, each
+// as long as it can; the search does not end with any of them, so that an impatient one spoils it for none.
+func (r *rotating) better(ctx context.Context, v *values) *values {
+	r.mu.Lock()
+	s := r.search
+	if s == nil {
+		if time.Since(r.healed) < healPause {
+			r.mu.Unlock()
+			return nil
+		}
+		s = &search{done: make(chan struct{})}
+		r.search = s
+		go r.find(s, v.gen)
 	}
+	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	select { // one at a time in this process; what it finds, the others read
-	case r.healing <- struct{}{}:
-		defer func() { <-r.healing }()
+	select {
+	case <-s.done:
 	case <-ctx.Done():
 		return nil
 	}
-	if n, err = r.load(ctx); err != nil || n.gen != v.gen {
-		return n
-	}
-	if time.Since(r.healed) < healPause {
+	if s.found == nil || s.found.gen == v.gen {
 		return nil
 	}
-	event, err := r.locked(ctx, func(cur *values) (RotationEvent, error) {
+	return s.found
+}
+
+// find is the search for what is better than a generation. It ends within three timeouts.
+func (r *rotating) find(s *search, gen Generation) {
+	var n *values
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if n != nil && n.gen != gen {
+			s.found = n
+		} else {
+			r.healed = time.Now()
+		}
+		r.search = nil
+		close(s.done)
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*r.Timeout)
+	defer cancel()
+	event, err := r.locked(ctx, func(ctx context.Context, cur *values) (RotationEvent, error) {
 		n = cur
-		if cur.gen != v.gen || !cur.fallback(time.Now()) { // another process was here
+		if cur.gen != gen || !cur.fallback(time.Now()) { // another process was here
 			return RotationEvent{}, nil
 		}
 		return r.heal(ctx, &n)
@@ -290,11 +351,6 @@ func (r *rotating) better(ctx context.Context, v *values) *values {
 		event.Key, event.Err = r.Key, err
 		r.OnEvent(event)
 	}
-	if n.gen == v.gen {
-		r.healed = time.Now()
-		return nil
-	}
-	return n
 }
 
 // heal goes back to the other values of *v, if the partner refuses those in use and takes them. It has the lock.
@@ -311,7 +367,7 @@ func (r *rotating) heal(ctx context.Context, v **values) (RotationEvent, error) 
 	if err != nil {
 		return RotationEvent{}, err
 	}
-	saved, err := r.save(ctx, cur, cur.swapped())
+	saved, err := r.save(ctx, cur, cur.swapped(true))
 	if err != nil {
 		return RotationEvent{}, err
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +29,9 @@ type RotatingConfig struct {
 	// used any more; a [Source] that it makes needs no Close then.
 	Make func(values map[string]Secret) (Credential, error)
 	// Test makes one cheap call with c. An error of class [retry.Auth], or one that wraps [ErrGrant], says that the partner
-	// refuses the credentials; any other, that nobody knows. It may be called by each process, while others use c.
+	// refuses the credentials; any other, that nobody knows. It may be called by each process, while others use c, and
+	// through the same limiter as other calls: none of this Rotating's holds anything of it meanwhile. Its ctx is that of
+	// Rotate, or when the test looks for a way back one of its own: it does not end with the call that was refused.
 	Test func(ctx context.Context, c Credential) error
 	// Timeout bounds one Test; 0: 30 s.
 	Timeout time.Duration
@@ -47,7 +51,9 @@ type RotatingConfig struct {
 // A request is sent with the values of its moment and keeps them to its end. When the partner refuses them (an answer
 // judged [retry.Auth] with scope Credential, or 401), the store is read: another process may have rotated. If none has,
 // and the values before (or, after a way back, those that were left) are still kept, they are tested and, if the
-// partner takes them, used from then on. Either way the request is replayed once, if its body can be had again.
+// partner takes them, used from then on. Either way the request is replayed once, if its body can be had again. Tests
+// are made once for all calls that were refused, for at most three Timeouts, also when those calls end before; of a
+// refusal that waits for them 256 KiB are kept.
 type Rotating struct{ r *rotating }
 
 type rotating struct {
@@ -55,8 +61,10 @@ type rotating struct {
 	place   string // in the store
 	now     atomic.Pointer[values]
 	reading atomic.Bool
-	healing chan struct{} // held by who looks for a way back; guards healed
-	healed  time.Time     // when there was none
+
+	mu     sync.Mutex // guards the fields below; not held in a callback, an I/O or a wait
+	search *search    // for a way back, under way
+	healed time.Time  // when there was none
 }
 
 // made is what Make made, with an identity.
@@ -82,7 +90,7 @@ func NewRotating(c RotatingConfig) (*Rotating, error) {
 	p.check(c.Overlap < 0, "Overlap is negative")
 	p.check(c.ReadEvery < 0, "ReadEvery is negative")
 	p.values("Initial", c.Initial)
-	r := &rotating{RotatingConfig: c, place: "credentials/" + c.Key, healing: make(chan struct{}, 1)}
+	r := &rotating{RotatingConfig: c, place: "credentials/" + c.Key}
 	if p == nil {
 		_, err := r.make(c.Initial)
 		p.join(err)
@@ -243,7 +251,13 @@ func (t *rotatingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	if hasBody && req.GetBody == nil {
 		return resp, err
 	}
-	n := t.r.better(req.Context(), v)
+	n, search := t.r.newer(req.Context(), v)
+	if search {
+		if resp != nil {
+			keep(resp) // so that it holds nothing that the test needs: a connection, a limiter's permit
+		}
+		n = t.r.better(req.Context(), v)
+	}
 	if n == nil {
 		return resp, err
 	}
@@ -267,11 +281,38 @@ func (t *rotatingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	return resp, err
 }
 
+// keptRefusal is how much is kept of an answer that waits for a way back.
+const keptRefusal = 256 << 10
+
+// keep reads an answer into memory and closes it. What is beyond the bound is an error of the body's reader.
+func keep(resp *http.Response) {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, keptRefusal+1))
+	switch closed := resp.Body.Close(); {
+	case len(b) > keptRefusal:
+		b, err = b[:keptRefusal], errRefusalCut
+	case err == nil:
+		err = closed
+	}
+	rest := io.Reader(bytes.NewReader(b))
+	if err != nil {
+		rest = io.MultiReader(rest, failing{err})
+	}
+	resp.Body = io.NopCloser(rest)
+}
+
+var errRefusalCut = errors.New("auth: no more than 256 KiB were kept of the partner's refusal")
+
+// failing is a reader that has no more, for a reason.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
 // refusedCredential reports whether the partner, or a token source, says that the credentials are not taken.
 func refusedCredential(req *http.Request, resp *http.Response, err error) bool {
 	if err != nil {
 		return errors.Is(err, ErrNeedsReauth)
 	}
 	verdict := retry.Judge(req, resp, err)
-	return verdict.Class == retry.Auth && (verdict.Scope == retry.Credential || resp.StatusCode == http.StatusUnauthorized)
+	return verdict.Class == retry.Auth &&
+		(verdict.Scope == retry.Credential || resp.StatusCode == http.StatusUnauthorized)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -25,8 +24,8 @@ type Session struct {
 	// Body is the JSON object that is posted. Only strings: its values are taken for secrets.
 	Body map[string]Secret
 	// Refresh is the member of Body that holds a refresh token, and of the answer that may hold a new one: the newest is
-	// sent from then on, and kept where an answer has none. What Body holds is the first one, of a human's authorization;
-	// when a later one is refused, Body's is tried, in case there was a new authorization. "": the API has none.
+	// sent from then on, and kept where an answer has none. What Body holds is the first one: it is sent as long as there
+	// is no other. That of a later authorization is given to [Source.Replace]. "": the API has none.
 	Refresh string
 	// Token is where the token is in the answer, objects parted by dots: "jwt", "data.token"; "" means "access_token".
 	Token string
@@ -84,22 +83,10 @@ func (c Session) Exchange(ctx context.Context, old Token) (Token, error) {
 	if err := c.Validate(); err != nil {
 		return Token{}, unsent(fmt.Errorf("session: %w", err))
 	}
-	first, newest := c.Body[c.Refresh], old.Refresh
-	if c.Refresh == "" || newest == "" || newest == first {
-		return c.exchange(ctx)
+	if c.Refresh != "" && old.Refresh != "" {
+		c.Body = maps.Clone(c.Body)
+		c.Body[c.Refresh] = old.Refresh
 	}
-	c.Body = maps.Clone(c.Body)
-	c.Body[c.Refresh] = newest
-	t, err := c.exchange(ctx)
-	if errors.Is(err, ErrGrant) {
-		c.Body[c.Refresh] = first
-		t, err = c.exchange(ctx)
-	}
-	return t, err
-}
-
-// exchange makes one request.
-func (c Session) exchange(ctx context.Context) (Token, error) {
 	body := make(map[string]string, len(c.Body))
 	for name, value := range c.Body {
 		body[name] = string(value)

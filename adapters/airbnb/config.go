@@ -35,8 +35,9 @@ type Config struct {
 	ClientID, ClientSecret auth.Secret
 	// APIKey goes in X-Airbnb-API-Key; "" means the client id, which two of three public clients send.
 	APIKey auth.Secret
-	// RefreshToken is the host's, from the authorization in the browser; see [Authorization]. Required. The partner may
-	// replace it at any refresh; the newest is kept in the token store. Give the one of a new authorization here too.
+	// RefreshToken is the host's, from the authorization in the browser; see [Authorization]. Required. It is
+	// used as long as the token store has none: the partner may replace it at any refresh, and the newest is kept there.
+	// Give the one of a new authorization to the integration's source ([driver.Registry.Sources], [auth.Source.Replace]).
 	RefreshToken auth.Secret
 	// Host is the host's user id, in digits: Integration.Account. Required. Airbnb's answer to an authorization has it as user_id.
 	Host string
