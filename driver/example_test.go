@@ -53,15 +53,13 @@ func (h harbour) Check(ctx context.Context) error {
 }
 
 func (h harbour) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
-	return pagination.Offset(ctx, pagination.From("harbour/berths/1", q.Cursor), 2,
-		func(ctx context.Context, offset, limit int) (pagination.Batch[driver.Resource], error) {
+	rows := pagination.Offset(ctx, pagination.From("harbour/berths/1", q.Cursor), 3, berths.IDOf,
+		func(ctx context.Context, offset, limit int) (pagination.Batch[json.RawMessage], error) {
 			page, err := driver.Get[berthPage](ctx, h.api, "berths.list", "/berths",
 				url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}})
-			if err != nil {
-				return pagination.Batch[driver.Resource]{}, err
-			}
-			return berths.Each(ctx, h.api, page.Berths), nil
+			return pagination.Batch[json.RawMessage]{Items: page.Berths}, err
 		})
+	return berths.Pages(ctx, h.api, rows)
 }
 
 // berthPage is the envelope. Another answer with status 200 is an error, not an empty list.
@@ -84,7 +82,7 @@ func harbourServer() *httptest.Server {
 		w.Header().Set("Content-Type", "application/json")
 		offset, _ := strconv.Atoi(r.FormValue("offset"))
 		if r.URL.Path == "/berths" {
-			end := min(offset+2, len(berths))
+			end := min(offset+3, len(berths))
 			fmt.Fprintf(w, `{"berths":[`)
 			for i, b := range berths[offset:end] {
 				if i > 0 {

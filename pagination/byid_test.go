@@ -80,7 +80,7 @@ func TestMoved(t *testing.T) {
 	}
 	var whole []bool
 	var at pagination.Cursor
-	for p, err := range pagination.Offset(t.Context(), pagination.From("s", ""), 2, fetch) {
+	for p, err := range pagination.Offset(t.Context(), pagination.From("s", ""), 2, nil, fetch) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestMoved(t *testing.T) {
 	if !slices.Equal(whole, []bool{true, false, false, false}) {
 		t.Errorf("complete up to here: %v", whole)
 	}
-	for p := range pagination.Offset(t.Context(), pagination.From("s", at), 2, fetch) {
+	for p := range pagination.Offset(t.Context(), pagination.From("s", at), 2, nil, fetch) {
 		if p.Incomplete == "" {
 			t.Error("forgotten when the stream was resumed")
 		}

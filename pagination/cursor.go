@@ -73,11 +73,16 @@ type state struct {
 	Token   []byte `json:"t,omitempty"` // token, link or key; bytes, because JSON would change invalid UTF-8
 	Pages   int    `json:"p"`           // before this place
 	Rows    int    `json:"r,omitempty"` // before this place
-	Total   int    `json:"c,omitempty"` // the first one the partner gave
+	Total   int    `json:"c,omitempty"` // the first one the partner gave, where a change of it is a reason for doubt; else the last
 	Drifted bool   `json:"d,omitempty"`
 	Moved   bool   `json:"o,omitempty"`
 	Recent  []byte `json:"h,omitempty"` // hashes of the last steps, 8 bytes each
 	Mark    uint64 `json:"m,omitempty"` // hash of the step whose number was a power of two
+	Last    []byte `json:"l,omitempty"` // hashes of the ids of rows to be known again, 8 bytes each
+	Back    int    `json:"b,omitempty"` // fetches made to find them
+	Front   bool   `json:"f,omitempty"` // only the front is still to be read, again
+
+	from, again int // where the page at hand begins, and how many of its rows were known: what fetch tells next
 }
 
 // encode returns the cursor of st.
@@ -115,7 +120,8 @@ func (st state) decode(c Cursor) (state, error) {
 		return st, fmt.Errorf("%w: it was made by another strategy than %s", ErrCursor, st.Kind)
 	case got.Size != st.Size:
 		return st, fmt.Errorf("%w: it counts pages of %d rows, want %d", ErrCursor, got.Size, st.Size)
-	case got.Pages < 1 || got.Rows < 0 || got.Total < 0 || len(got.Recent)%8 != 0 || len(got.Recent) > 8*remembered:
+	case got.Pages < 1 || got.Rows < 0 || got.Total < 0 || got.Back < 0 || len(got.Recent)%8 != 0 || len(got.Recent) > 8*remembered ||
+		len(got.Last)%8 != 0 || len(got.Last) > 8*maxMarks:
 		return st, fmt.Errorf("%w: it is damaged", ErrCursor)
 	}
 	// One place has one cursor: nothing unknown, doubled or oddly spelt is let through.

@@ -74,7 +74,7 @@ func FuzzCursor(f *testing.F) {
 				}
 			}
 			n := 0
-			for _, err := range Offset(t.Context(), Start{Stream: "s", Cursor: c, MaxPages: 3}, 1, func(_ context.Context, offset, _ int) (Batch[int], error) {
+			for _, err := range Offset(t.Context(), Start{Stream: "s", Cursor: c, MaxPages: 3}, 1, nil, func(_ context.Context, offset, _ int) (Batch[int], error) {
 				if n++; offset < 0 || n > 3 {
 					t.Fatalf("%q: offset %d", c, offset)
 				}

@@ -1,10 +1,10 @@
 // Package pagination turns a partner's paging into a stream of pages that can be stopped anywhere and resumed in another
 // process.
 //
-// A driver says how one page is fetched, and one of [Offset], [Number], [Token], [NextLink] and [Keyset] makes
+// A driver says how one page is fetched, and one of [Offset], [Number], [Newest], [Token], [NextLink] and [Keyset] makes
 // [Pages] of it, an iterator:
 //
-//	pages := pagination.Offset(ctx, pagination.From("acme/orders/1", cursor), 100,
+//	pages := pagination.Offset(ctx, pagination.From("acme/orders/1", cursor), 100, Order.ID,
 //		func(ctx context.Context, offset, limit int) (pagination.Batch[Order], error) { ... })
 //	for page, err := range pages {
 //		if err != nil {
@@ -14,8 +14,8 @@
 //	}
 //
 // Nothing is fetched before the loop asks for it, and nothing more after it is left. [Items] flattens pages for those
-// who need no more, [Map] turns items into others and rejects single ones, [Chunk] bounds what is stored at once, and
-// [Prefetch] fetches ahead.
+// who need no more, [Map] and [Decode] turn items into others and reject single ones, [Chunk] bounds what is stored at
+// once, and [Prefetch] fetches ahead.
 //
 // # Resuming
 //
@@ -30,9 +30,9 @@
 //
 //   - ends with [ErrLoop] when the partner leads in a circle of any length (see [Batch.Fingerprint]),
 //   - ends with [ErrOrigin] rather than follow a link, with the credentials, to another server,
-//   - says in [Page.Incomplete] when the partner's total changed under offset paging, when a fetch noticed that rows moved
-//     ([Batch.Moved]), when fewer rows came than the partner
-//     counted, or when [Start.MaxPages] was reached,
+//   - lets pages overlap where they are counted, finds rows that moved between two of them, or says in [Page.Incomplete]
+//     that it could not: see [Offset], and [Number] and [Newest] for what else there is,
+//   - says in [Page.Incomplete] when fewer rows came than the partner counted, or when [Start.MaxPages] was reached,
 //   - goes on after a short page while the partner's total says that rows are missing.
 //
 // A consumer that deletes what it has not seen does so only after a stream whose last page is not incomplete.

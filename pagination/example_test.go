@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/integrationkit/integrationkit/pagination"
@@ -36,13 +37,13 @@ func get(_ context.Context, target string) (orders []int, count int, h http.Head
 }
 
 func acmeOrders(ctx context.Context, c pagination.Cursor) pagination.Pages[int] {
-	return pagination.Offset(ctx, pagination.From("acme/orders/1", c), 2, func(ctx context.Context, offset, limit int) (pagination.Batch[int], error) {
+	return pagination.Offset(ctx, pagination.From("acme/orders/1", c), 2, nil, func(ctx context.Context, offset, limit int) (pagination.Batch[int], error) {
 		orders, count, _, err := get(ctx, fmt.Sprintf("/orders?skip=%d&limit=%d", offset, limit))
 		return pagination.Batch[int]{Items: orders, Total: count}, err
 	})
 }
 
-func ExampleOffset() {
+func Example() {
 	for page, err := range acmeOrders(context.Background(), "") {
 		if err != nil {
 			fmt.Println("go on later at", page.Next, "after", err)
@@ -54,6 +55,28 @@ func ExampleOffset() {
 	// [101 102] of 5 false
 	// [103 104] of 5 false
 	// [105] of 5 true
+}
+
+// An order is deleted while the list is read, and all behind it move up. The second page does not begin with the last row
+// of the first one, so it is looked for.
+func ExampleOffset() {
+	orders := []int{101, 102, 103, 104, 105, 106, 107}
+	pages := pagination.Offset(context.Background(), pagination.From("acme/orders/1", ""), 3, strconv.Itoa,
+		func(_ context.Context, offset, limit int) (pagination.Batch[int], error) {
+			return pagination.Batch[int]{Items: orders[offset:min(offset+limit, len(orders))]}, nil
+		})
+	for page, err := range pages {
+		if err != nil {
+			return
+		}
+		fmt.Println(page.Items, page.Incomplete == "")
+		orders = slices.DeleteFunc(slices.Clone(orders), func(id int) bool { return id == 101 })
+	}
+	// Output:
+	// [101 102 103] true
+	// [104] true
+	// [105 106] true
+	// [107] true
 }
 
 // A run that stops, for whatever reason, is gone on with from the cursor that was stored with the last page: in another
@@ -76,7 +99,7 @@ func Example_resume() {
 		fmt.Println("second run:", page.Items)
 	}
 
-	bookings := pagination.Offset(ctx, pagination.From("acme/bookings/1", stored), 2, func(context.Context, int, int) (pagination.Batch[int], error) {
+	bookings := pagination.Offset(ctx, pagination.From("acme/bookings/1", stored), 2, nil, func(context.Context, int, int) (pagination.Batch[int], error) {
 		panic("not reached")
 	})
 	for _, err := range bookings {

@@ -73,8 +73,8 @@ func TestSameContentForEver(t *testing.T) {
 		return batch{Items: []string{"a", "b"}, Fingerprint: "a…b"}, nil
 	}
 	for name, pages := range map[string]pagination.Pages[string]{
-		"offset": pagination.Offset(t.Context(), pagination.From("s", ""), 2, ignores),
-		"number": pagination.Number(t.Context(), pagination.From("s", ""), 0, 2, ignores),
+		"offset": pagination.Offset(t.Context(), pagination.From("s", ""), 2, nil, ignores),
+		"number": pagination.Number(t.Context(), pagination.From("s", ""), 0, 2, nil, ignores),
 	} {
 		if got, _, err := read(t, pages, -1); !errors.Is(err, pagination.ErrLoop) || len(got) != 2 {
 			t.Errorf("%s: got %v, %v, want one page and ErrLoop", name, got, err)
@@ -91,7 +91,7 @@ func TestNoProgress(t *testing.T) {
 	}
 	self := func(s string) string { return s }
 	for name, pages := range map[string]pagination.Pages[string]{
-		"offset without rows": pagination.Offset(t.Context(), pagination.From("s", ""), 2, more),
+		"offset without rows": pagination.Offset(t.Context(), pagination.From("s", ""), 2, nil, more),
 		"keyset without rows": pagination.Keyset(t.Context(), pagination.From("s", ""), 2, self, byKey()),
 		"keyset, same row":    pagination.Keyset(t.Context(), pagination.From("s", ""), 2, self, byKey("a")),
 		"keyset, no key":      pagination.Keyset(t.Context(), pagination.From("s", ""), 2, self, byKey("a", "")),
@@ -202,7 +202,7 @@ func TestIncomplete(t *testing.T) {
 			for again := true; again; {
 				again = false
 				s := pagination.Start{Stream: "s", Cursor: next, MaxPages: tt.maxPages}
-				for p, err := range pagination.Offset(t.Context(), s, 2, func(context.Context, int, int) (batch, error) {
+				for p, err := range pagination.Offset(t.Context(), s, 2, nil, func(context.Context, int, int) (batch, error) {
 					i++
 					return tt.batches[i-1], nil
 				}) {

@@ -105,25 +105,36 @@ func Chunk[T any](pages Pages[T], start Cursor, size int) Pages[T] {
 // f's error must hold no value of the item. raw, which may be nil, returns the item's id and what to keep of it; its bytes
 // are copied, at most [MaxRaw] of them.
 func Map[T, U any](pages Pages[T], f func(T) (U, error), raw func(T) (id string, b []byte)) Pages[U] {
+	return Decode(pages, func(items []T) Batch[U] {
+		b := Batch[U]{Items: make([]U, 0, len(items))}
+		for _, it := range items {
+			u, err := f(it)
+			if err == nil {
+				b.Items = append(b.Items, u)
+				continue
+			}
+			r := Rejected{Err: err}
+			if raw != nil {
+				id, text := raw(it)
+				r.ID, r.Raw = id, bytes.Clone(text[:min(len(text), MaxRaw)])
+			}
+			b.Rejected = append(b.Rejected, r)
+		}
+		return b
+	})
+}
+
+// Decode makes other items of those of a page, all at once: f gets them, and of its batch the Items count and the
+// Rejected, which come after those that were rejected before.
+func Decode[T, U any](pages Pages[T], f func([]T) Batch[U]) Pages[U] {
 	return func(yield func(Page[U], error) bool) {
 		for p, err := range pages {
-			q := Page[U]{Rejected: slices.Clip(p.Rejected), Next: p.Next, Receipt: p.Receipt, Total: p.Total, Sent: p.Sent, Incomplete: p.Incomplete}
+			q := Page[U]{Next: p.Next, Receipt: p.Receipt, Total: p.Total, Sent: p.Sent, Incomplete: p.Incomplete}
+			var b Batch[U]
 			if len(p.Items) > 0 {
-				q.Items = make([]U, 0, len(p.Items))
+				b = f(p.Items)
 			}
-			for _, it := range p.Items {
-				u, ferr := f(it)
-				if ferr == nil {
-					q.Items = append(q.Items, u)
-					continue
-				}
-				r := Rejected{Err: ferr}
-				if raw != nil {
-					id, b := raw(it)
-					r.ID, r.Raw = id, bytes.Clone(b[:min(len(b), MaxRaw)])
-				}
-				q.Rejected = append(q.Rejected, r)
-			}
+			q.Items, q.Rejected = b.Items, append(slices.Clip(p.Rejected), b.Rejected...)
 			if !yield(q, err) || err != nil {
 				return
 			}

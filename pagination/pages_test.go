@@ -129,7 +129,7 @@ func TestMap(t *testing.T) {
 // slow is a stream whose fetches take a second each and honour ctx.
 func slow(p *partner) func(context.Context) pagination.Pages[string] {
 	return func(ctx context.Context) pagination.Pages[string] {
-		return pagination.Offset(ctx, pagination.From("s", ""), p.size, func(ctx context.Context, offset, limit int) (batch, error) {
+		return pagination.Offset(ctx, pagination.From("s", ""), p.size, nil, func(ctx context.Context, offset, limit int) (batch, error) {
 			select {
 			case <-time.After(time.Second):
 				return p.slice(offset, limit)

@@ -36,11 +36,20 @@ type Batch[T any] struct {
 	// and sends the same page for ever is noticed. Without it a token, link or key that was already used is a circle.
 	Fingerprint string
 	// Moved says that the fetch found out that rows moved between this page and the one before: it had asked for a row
-	// of that one again, say, and got another. This page and the rest of the stream are then incomplete.
+	// of that one again, say, and got another. This page and the rest of the stream are then incomplete. [Offset], [Number]
+	// and [Newest] find out for themselves.
 	Moved bool
 }
 
-// strategy is what the five ways of paging differ in.
+// rows is how many rows the partner sent.
+func (b *Batch[T]) rows() int {
+	if b.Rows > 0 {
+		return b.Rows
+	}
+	return len(b.Items) + len(b.Rejected)
+}
+
+// strategy is what the ways of paging differ in.
 type strategy[T any] struct {
 	begin state // the state at the beginning
 	err   error // what is wrong with the arguments
@@ -96,10 +105,7 @@ func (y strategy[T]) pages(ctx context.Context, s Start) Pages[T] {
 				fail(err)
 				return
 			}
-			rows := b.Rows
-			if rows <= 0 {
-				rows = len(b.Items) + len(b.Rejected)
-			}
+			rows := b.rows()
 			step := ""
 			switch {
 			case b.Fingerprint != "":
@@ -115,10 +121,10 @@ func (y strategy[T]) pages(ctx context.Context, s Start) Pages[T] {
 			p := Page[T]{Items: b.Items, Rejected: b.Rejected, Sent: sent, Total: -1}
 			if b.Total > 0 {
 				p.Total = b.Total
-				if st.Total == 0 {
+				if st.Total == 0 || !y.drifts {
 					st.Total = b.Total
 				}
-				st.Drifted = st.Drifted || y.drifts && b.Total != st.Total
+				st.Drifted = st.Drifted || b.Total != st.Total
 			}
 			st.Moved = st.Moved || b.Moved
 			if rows > math.MaxInt-st.Rows {
@@ -159,75 +165,6 @@ func reason(a, b string) string {
 		return b
 	}
 	return a + "; " + b
-}
-
-// counted is the rule of the strategies that count: more says what the partner said, full that the page held all it could.
-func (st *state) counted(more More, rows int, full bool) (end bool, incomplete string) {
-	missing := st.Total > 0 && st.Rows < st.Total
-	switch {
-	case more == Yes:
-		return false, ""
-	case more == Unsaid && (full || missing && rows > 0):
-		// A short page before the total is reached: the partner sends fewer rows a page than were asked for.
-		return false, ""
-	case missing:
-		return true, fmt.Sprintf("the partner counted %d rows and sent %d", st.Total, st.Rows)
-	}
-	return true, ""
-}
-
-// Offset pages by an offset in rows, from 0. It ends after a batch of fewer than limit rows, or as Batch.More says; while
-// the partner's Total says that rows are missing, a short page that is not empty does not end it, because some
-// partners send fewer rows than they are asked for.
-//
-// Offsets move when rows come and go between two pages. A Total that differs from the first one marks this page and the rest of
-// the stream as incomplete, and so does an end before the Total is reached.
-func Offset[T any](ctx context.Context, s Start, limit int, fetch func(ctx context.Context, offset, limit int) (Batch[T], error)) Pages[T] {
-	return strategy[T]{
-		begin:  state{Kind: "offset"},
-		err:    positive("limit", limit),
-		drifts: true,
-		resume: func(st *state) error {
-			if st.N < 0 {
-				return fmt.Errorf("%w: its offset is negative", ErrCursor)
-			}
-			return nil
-		},
-		fetch: func(ctx context.Context, st *state) (Batch[T], error) { return fetch(ctx, st.N, limit) },
-		next: func(st *state, b *Batch[T], rows int) (bool, string, error) {
-			end, why := st.counted(b.More, rows, rows >= limit)
-			if end {
-				return true, why, nil
-			}
-			if rows == 0 || rows > math.MaxInt-st.N {
-				return false, "", fmt.Errorf("%w: more is to follow a page without rows", ErrLoop)
-			}
-			st.N += rows
-			return false, "", nil
-		},
-	}.pages(ctx, s)
-}
-
-// Number pages by page number, the first of which is first (usually 0 or 1), with size rows a page. It ends, and
-// notices drift, as [Offset] does. A cursor is bound to size, because a page number means other rows with another.
-func Number[T any](ctx context.Context, s Start, first, size int, fetch func(ctx context.Context, page, size int) (Batch[T], error)) Pages[T] {
-	return strategy[T]{
-		begin:  state{Kind: "number", N: first, Size: size},
-		err:    positive("size", size),
-		drifts: true,
-		fetch:  func(ctx context.Context, st *state) (Batch[T], error) { return fetch(ctx, st.N, size) },
-		next: func(st *state, b *Batch[T], rows int) (bool, string, error) {
-			end, why := st.counted(b.More, rows, rows >= size)
-			if end {
-				return true, why, nil
-			}
-			if st.N == math.MaxInt {
-				return false, "", fmt.Errorf("%w: page numbers are used up", ErrLoop)
-			}
-			st.N++
-			return false, "", nil
-		},
-	}.pages(ctx, s)
 }
 
 // Token pages by the token that came with the batch before; "" fetches the first. It ends when Batch.Next is "" or

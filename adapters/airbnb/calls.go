@@ -32,59 +32,34 @@ const (
 	calendarOp = "calendar_operations.post"
 )
 
-// Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not. In which order they come is not
-// established. Each page but the first begins with the last row of the one before; when it does not, rows have moved, and the list says that it
-// may be incomplete.
+// Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not. In which
+// order they come is not established: if it is one that an update changes, a listing may be missed while the host works.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "airbnb/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
-	last, at := "", 0 // the id of the last row that was read, and the offset after it
-	return pagination.Offset(ctx, s, pageSize-1, func(ctx context.Context, offset, _ int) (pagination.Batch[driver.Resource], error) {
-		known := last != "" && at == offset // a stream that is ranged over again, or resumed, begins anew
-		skip := offset
-		if known {
-			skip--
-		}
-		p, err := driver.Get[page](ctx, d.api, listings, "/listings", url.Values{
-			"user_id": {d.host}, "has_availability": {"false"}, "exclude_active": {"false"}, "exclude_cohosted_listings": {"false"},
-			"_limit": {strconv.Itoa(pageSize)}, "_offset": {strconv.Itoa(skip)},
+	rows := pagination.Offset(ctx, s, pageSize, d.adapt.listing.IDOf,
+		func(ctx context.Context, offset, limit int) (pagination.Batch[json.RawMessage], error) {
+			p, err := driver.Get[page](ctx, d.api, listings, "/listings", url.Values{
+				"user_id": {d.host}, "has_availability": {"false"}, "exclude_active": {"false"},
+				"exclude_cohosted_listings": {"false"}, "_limit": {strconv.Itoa(limit)}, "_offset": {strconv.Itoa(offset)},
+			})
+			return pagination.Batch[json.RawMessage]{Items: p.rows, Total: p.total}, err
 		})
-		if err != nil {
-			return pagination.Batch[driver.Resource]{}, err
-		}
-		rows, advance, moved := p.rows, len(p.rows), false
-		if known {
-			if moved = len(rows) == 0 || wire.ID(rows[0], listingID...) != last; !moved {
-				rows = rows[1:]
-			}
-			advance = max(advance-1, 0)
-		}
-		last, at = "", offset+advance
-		if n := len(p.rows); n > 0 {
-			last = wire.ID(p.rows[n-1], listingID...)
-		}
-		b := d.adapt.listing.Each(ctx, d.api, rows)
-		b.Rows, b.Total, b.Moved = advance, p.total, moved
-		if len(p.rows) == pageSize && p.total == 0 {
-			b.More = pagination.Yes // a full page, and nothing that says whether it is the last
-		}
-		b.Fingerprint = fingerprint("", p.rows, listingID...)
-		return b, nil
-	})
+	return d.adapt.listing.Pages(ctx, d.api, rows)
 }
 
-// listingID are the names of a listing's id.
-var listingID = []string{"id_str", "id"}
+// reservationID is a reservation's code, "" if it cannot be read.
+func reservationID(raw json.RawMessage) string { return wire.ID(raw, "confirmation_code") }
 
-// fingerprint tells a page's content: a server that ignores _offset would send its first page for ever.
-func fingerprint(of string, rows []json.RawMessage, names ...string) string {
+// fingerprint tells a page's content: a server that ignores _offset would send a window's first page for ever.
+func fingerprint(window string, rows []json.RawMessage) string {
 	if len(rows) == 0 {
 		return ""
 	}
-	first, last := wire.ID(rows[0], names...), wire.ID(rows[len(rows)-1], names...)
+	first, last := reservationID(rows[0]), reservationID(rows[len(rows)-1])
 	if first == "" || last == "" {
 		return ""
 	}
-	return of + " " + first + " " + last
+	return window + " " + first + " " + last
 }
 
 // ResourcesByID implements driver.ResourceGetter by GET listings/{id}, one by one. Those that are not there are left out.
@@ -107,13 +82,15 @@ func (d *Driver) one(ctx context.Context, op, path string) ([]json.RawMessage, e
 	return []json.RawMessage{r.raw}, nil
 }
 
-// place is where a listing of reservations is: the first nights from start on, up to and with last, at an offset in the window.
+// place is where a listing of reservations is: the first nights from start on, up to and with last, at an offset in the
+// window, behind the row with the code.
 type place struct {
 	start, last driver.Date
 	offset      int
+	code        string
 }
 
-func (p place) String() string { return fmt.Sprintf("%s+%d..%s", p.start, p.offset, p.last) }
+func (p place) String() string { return fmt.Sprintf("%s+%d..%s%s", p.start, p.offset, p.last, p.code) }
 
 // end is the last first night of the window.
 func (p place) end() driver.Date {
@@ -136,20 +113,22 @@ func (p place) touched(raw json.RawMessage) bool {
 }
 
 func placeOf(text string) (place, error) {
-	rest, last, ok1 := strings.Cut(text, "..")
-	start, offset, ok2 := strings.Cut(rest, "+")
+	rest, last, _ := strings.Cut(text, "..")
+	start, offset, _ := strings.Cut(rest, "+")
+	days := min(len(last), len("2006-01-02"))
 	s, err1 := driver.ParseDate(start)
-	l, err2 := driver.ParseDate(last)
+	l, err2 := driver.ParseDate(last[:days])
 	n, err3 := strconv.Atoi(offset)
-	if !ok1 || !ok2 || errors.Join(err1, err2, err3) != nil || n < 0 {
+	if errors.Join(err1, err2, err3) != nil || n < 0 {
 		return place{}, pagination.ErrCursor
 	}
-	return place{s, l, n}, nil
+	return place{s, l, n, last[days:]}, nil
 }
 
 // Transactions implements driver.TransactionLister by GET reservations, of the host or of one listing, in windows of first nights: from the
 // integration's history to two years ahead. There is no filter by time of update. A reservation may come twice, whether the partner means
-// by a window those that begin in it or all that touch it. Inquiries are no reservations and are not listed.
+// by a window those that begin in it or all that touch it. Inquiries are no reservations and are not listed. In which order they come is not
+// established: a page of a window begins with the last row of the one before, and where it does not, the list is incomplete.
 func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {
 	s := pagination.Start{Stream: "airbnb/reservations/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	whose := url.Values{"host_id": {d.host}}
@@ -166,9 +145,10 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 				return pagination.Batch[driver.Transaction]{}, err
 			}
 		}
+		skip := max(at.offset-1, 0)
 		query := url.Values{
 			"start_date": {at.start.String()}, "end_date": {at.end().String()}, allOf: {"true"},
-			"_limit": {strconv.Itoa(pageSize)}, "_offset": {strconv.Itoa(at.offset)},
+			"_limit": {strconv.Itoa(pageSize)}, "_offset": {strconv.Itoa(skip)},
 		}
 		for name, v := range whose {
 			query[name] = v
@@ -180,12 +160,18 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 		if len(p.rows) > 0 && !slices.ContainsFunc(p.rows, at.touched) {
 			return pagination.Batch[driver.Transaction]{}, d.undecodable(stays, fmt.Errorf("%w: no reservation is of the dates that were asked for", pagination.ErrLoop))
 		}
-		b := d.adapt.reservation.Each(ctx, d.api, p.rows)
-		b.Rows = len(p.rows)
-		b.Fingerprint = fingerprint(at.start.String(), p.rows, "confirmation_code")
+		rows, moved := p.rows, false
+		if at.offset > 0 {
+			if moved = len(rows) == 0 || at.code == "" || reservationID(rows[0]) != at.code; !moved {
+				rows = rows[1:]
+			}
+		}
+		b := d.adapt.reservation.Each(ctx, d.api, rows)
+		b.Rows, b.Moved = len(rows), moved
+		b.Fingerprint = fingerprint(at.start.String(), p.rows)
 		// Neither total nor offsets come with reservations: a full page may have another after it.
 		if len(p.rows) >= pageSize {
-			b.Next = place{at.start, at.last, at.offset + len(p.rows)}.String()
+			b.Next = place{at.start, at.last, skip + len(p.rows), reservationID(p.rows[len(p.rows)-1])}.String()
 		} else if next := at.end().AddDays(1); next.Days(at.last) >= 0 {
 			b.Next = place{start: next, last: at.last}.String()
 		}

@@ -3,7 +3,9 @@ package airbnb_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -77,7 +79,49 @@ func TestTransactionsAreListedByWindows(t *testing.T) {
 	})
 }
 
-// A server that ignores _offset is noticed, and does not make the stream endless.
+// moving sends the reservations of a window as if two had gone since the page before, from the second page on.
+type moving struct{ next http.RoundTripper }
+
+func (m moving) RoundTrip(req *http.Request) (*http.Response, error) {
+	q := req.URL.Query()
+	if n, err := strconv.Atoi(q.Get("_offset")); err == nil && n > 0 && strings.HasSuffix(req.URL.Path, "/reservations") {
+		req = req.Clone(req.Context())
+		q.Set("_offset", strconv.Itoa(n+2))
+		req.URL.RawQuery = q.Encode()
+	}
+	return m.next.RoundTrip(req)
+}
+
+// A row that goes moves another one to the page that was read, and nothing counts reservations: the list says that it is incomplete,
+// also in the run that goes on after that page.
+func TestReservationsThatMove(t *testing.T) {
+	bubble(t, airbnbtest.Config{Listings: 1, ReservationsPerListing: 300}, func(t *testing.T, whole *airbnb.Driver, s *airbnbtest.Server) {
+		d, err := airbnb.New(driver.Env{Integration: s.Integration("b"), Transport: moving{s.Transport()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := func(d *airbnb.Driver) (n int, incomplete bool) {
+			next, last := pagination.Cursor(""), false
+			for !last {
+				for p, err := range d.Transactions(t.Context(), driver.Query{Cursor: next, MaxPages: 1}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					n += len(p.Items)
+					next, last, incomplete = p.Next, p.Last(), p.Incomplete != ""
+				}
+			}
+			return n, incomplete
+		}
+		if n, incomplete := said(whole); n != 300 || incomplete {
+			t.Errorf("undisturbed: %d reservations, incomplete %v", n, incomplete)
+		}
+		if n, incomplete := said(d); n == 300 || !incomplete {
+			t.Errorf("moving: %d reservations, incomplete %v", n, incomplete)
+		}
+	})
+}
+
 func TestCursorsOfOthers(t *testing.T) {
 	bubble(t, airbnbtest.Config{Listings: 1}, func(t *testing.T, d *airbnb.Driver, _ *airbnbtest.Server) {
 		for _, c := range []pagination.Cursor{"x", "airbnb/reservations/1"} {

@@ -3,6 +3,7 @@ package cloudbeds
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -28,7 +29,8 @@ const overlap = 24 * time.Hour
 
 // Resources implements driver.ResourceLister by GET getHotels: the properties that the key reaches, or the
 // integration's one. Address, policy and amenities are getHotelDetails' alone, see ResourcesByID. There is no filter by
-// time of update.
+// time of update, and no order: behind each page the one before is read again, and where it ends with another property
+// than before the list is incomplete.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "cloudbeds/hotels/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	query := url.Values{}
@@ -37,12 +39,12 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 		s.Stream += "/" + d.property
 	}
 	keep := func(raw json.RawMessage) bool { return of(raw, d.property) }
-	return list(ctx, d, s, opHotels, "propertyID", hotelsPage, query, keep, d.adapt.hotel)
+	return list(ctx, d, pagination.Number, s, opHotels, "propertyID", hotelsPage, query, keep, d.adapt.hotel)
 }
 
 // Transactions implements driver.TransactionLister by GET getReservationsWithRateDetails, newest change first: what
-// changes meanwhile moves rows to the front, so that a row comes twice rather than never. Deleted reservations are
-// listed, as canceled ones.
+// changes meanwhile moves rows to the front, so that rows come twice, and the front is read again at the end, see
+// [pagination.Newest]. Deleted reservations are listed, as canceled ones.
 //
 // A misspelt or unknown filter is ignored by the partner without a word, so property and time of update are looked at
 // again here.
@@ -68,7 +70,7 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 		s.Stream += "/since/" + strconv.FormatInt(since.Unix(), 10)
 	}
 	keep := func(raw json.RawMessage) bool { return of(raw, property) && !before(raw, since) }
-	return list(ctx, d, s, opReservations, "reservationID", reservationsPage, query, keep, d.adapt.reservation)
+	return list(ctx, d, pagination.Newest, s, opReservations, "reservationID", reservationsPage, query, keep, d.adapt.reservation)
 }
 
 // of reports whether a row is of the property. One that does not say is taken to be.
@@ -153,57 +155,35 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 	})
 }
 
-// list pages through a collection by page number. Without an order in which what changes comes first, a row that goes
-// away moves others to a page that was read already, and one that comes at the same time leaves the total as it was. So
-// behind each page but the first the one before is looked at again; if it ends with another row than before, the list
-// says that it is not complete.
-func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, id string, size int, query url.Values, keep func(json.RawMessage) bool,
-	adapt wire.Decoder[T]) pagination.Pages[T] {
-	var page, ends = 0, "" // the last one that was read, and the row at its end
-	read := func(ctx context.Context, number, size int) (envelope, []json.RawMessage, error) {
-		q := url.Values{"pageNumber": {strconv.Itoa(number)}, "pageSize": {strconv.Itoa(size)}}
-		for name, v := range query {
-			q[name] = v
-		}
+// paging is a strategy of pages by number.
+type paging func(ctx context.Context, s pagination.Start, first, size int, id func(json.RawMessage) string,
+	fetch func(ctx context.Context, page, size int) (pagination.Batch[json.RawMessage], error)) pagination.Pages[json.RawMessage]
+
+// list pages through a collection by page number.
+func list[T any](ctx context.Context, d *Driver, by paging, s pagination.Start, op, id string, size int, query url.Values,
+	keep func(json.RawMessage) bool, adapt wire.Decoder[T]) pagination.Pages[T] {
+	name := func(raw json.RawMessage) string { return wire.ID(raw, id) }
+	rows := by(ctx, s, 1, size, name, func(ctx context.Context, number, size int) (pagination.Batch[json.RawMessage], error) {
+		q := maps.Clone(query)
+		q.Set("pageNumber", strconv.Itoa(number))
+		q.Set("pageSize", strconv.Itoa(size))
 		env, r, err := d.call(ctx, op, "/"+op, q)
 		if err != nil {
-			return envelope{}, nil, err
+			return pagination.Batch[json.RawMessage]{}, err
 		}
 		rows, err := env.rows(id)
 		if err != nil {
-			return envelope{}, nil, d.failed(op, r, err)
+			return pagination.Batch[json.RawMessage]{}, d.failed(op, r, err)
 		}
-		return env, rows, nil
-	}
-	return pagination.Number(ctx, s, 1, size, func(ctx context.Context, number, size int) (pagination.Batch[T], error) {
-		env, rows, err := read(ctx, number, size)
-		if err != nil {
-			return pagination.Batch[T]{}, err
+		b := pagination.Batch[json.RawMessage]{Items: rows, Total: env.total}
+		if env.counted && env.total == 0 && len(rows) == 0 {
+			b.More = pagination.No
 		}
-		moved := false
-		if query.Get("sortByRecent") == "" {
-			if number > 1 && page == number-1 && len(rows) > 0 {
-				_, before, err := read(ctx, page, size)
-				if err != nil {
-					return pagination.Batch[T]{}, err
-				}
-				moved = end(before, id) != ends
-			}
-			page, ends = number, end(rows, id)
-		}
-		kept := slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
-		b := batch(env, rows, id, adapt.Each(ctx, d.api, kept))
-		b.Moved = moved
 		return b, nil
 	})
-}
-
-// end is the id of the last of the rows.
-func end(rows []json.RawMessage, id string) string {
-	if len(rows) == 0 {
-		return ""
-	}
-	return wire.ID(rows[len(rows)-1], id)
+	return pagination.Decode(rows, func(rows []json.RawMessage) pagination.Batch[T] {
+		return adapt.Each(ctx, d.api, slices.DeleteFunc(rows, func(raw json.RawMessage) bool { return !keep(raw) }))
+	})
 }
 
 // call makes a call and reads the envelope of its answer. A refusal that the classifier did not see, because success

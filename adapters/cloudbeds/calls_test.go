@@ -124,6 +124,34 @@ func TestWhatIsSent(t *testing.T) {
 	})
 }
 
+// A reservation that changes before its page is read moves to the front, which was read already; neither the total nor a
+// seam between two pages shows it.
+func TestReservationThatChangesUnread(t *testing.T) {
+	group(t, nil, cloudbedstest.Config{Properties: 1, ReservationsPerProperty: 250}, func(t *testing.T, s *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
+		order := all(t, d.Transactions(t.Context(), driver.Query{}))
+		unread := slices.IndexFunc(order[200:], func(r driver.Transaction) bool { return r.Status.Or("") == driver.StatusConfirmed })
+		id := order[200+unread].ID
+		seen, pages, incomplete := map[string]int{}, 0, ""
+		for p, err := range d.Transactions(t.Context(), driver.Query{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pages++; pages == 1 {
+				if _, err := d.PushStatus(t.Context(), "", id, driver.StatusCanceled); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, r := range p.Items {
+				seen[r.ID]++
+			}
+			incomplete = p.Incomplete
+		}
+		if seen[id] != 1 || len(seen) != len(order) || incomplete != "" {
+			t.Errorf("the one that changed came %d times, %d of %d came, incomplete %q", seen[id], len(seen), len(order), incomplete)
+		}
+	})
+}
+
 // Wherever the property is, and in whichever zone the partner reads the filter, what was changed since is there and no
 // more.
 func TestChangedSince(t *testing.T) {

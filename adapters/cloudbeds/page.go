@@ -8,11 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
-	"github.com/integrationkit/integrationkit/pagination"
 )
 
 // envelope is what stands around an answer's data: {"success", "data", "count", "total", "message"}, and of the errors
@@ -129,20 +127,4 @@ func (e envelope) rows(id string) ([]json.RawMessage, error) {
 		return rows, nil
 	}
 	return nil, bad
-}
-
-// batch is a page as pagination wants it.
-func batch[T any](env envelope, rows []json.RawMessage, id string, b pagination.Batch[T]) pagination.Batch[T] {
-	b.Rows, b.Total = len(rows), env.total
-	if env.counted && env.total == 0 && b.Rows == 0 {
-		b.More = pagination.No
-	}
-	if b.Rows > 0 {
-		// A server that ignores pageNumber would send its first page for ever.
-		ids := []string{wire.ID(rows[0], id), wire.ID(rows[len(rows)-1], id)}
-		if !slices.Contains(ids, "") {
-			b.Fingerprint = strings.Join(ids, " ")
-		}
-	}
-	return b
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
-	"github.com/integrationkit/integrationkit/pagination"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
@@ -199,18 +198,4 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("%q, %q", code, message)
 		}
 	})
-}
-
-func TestBatch(t *testing.T) {
-	rows := []json.RawMessage{[]byte(`{"reservationID":"1"}`), []byte(`{"reservationID":2}`)}
-	b := batch(envelope{total: 9, counted: true}, rows, "reservationID", pagination.Batch[int]{Items: []int{1}})
-	if b.Rows != 2 || b.Total != 9 || b.Fingerprint != "1 2" || b.More != pagination.Unsaid {
-		t.Errorf("%+v", b)
-	}
-	if b := batch(envelope{counted: true}, nil, "reservationID", pagination.Batch[int]{}); b.More != pagination.No {
-		t.Errorf("nothing counted: %+v", b)
-	}
-	if b := batch(envelope{}, []json.RawMessage{[]byte(`{}`)}, "reservationID", pagination.Batch[int]{}); b.Fingerprint != "" {
-		t.Errorf("no ids: %+v", b)
-	}
 }

@@ -40,7 +40,7 @@ func (d *Driver) RoomTypes(ctx context.Context, q driver.Query) pagination.Pages
 		s.Stream += "/" + property
 	}
 	keep := func(raw json.RawMessage) bool { return of(raw, property) }
-	return list(ctx, d, s, opRoomTypes, "roomTypeID", roomTypesPage, query, keep, d.adapt.roomType)
+	return list(ctx, d, pagination.Number, s, opRoomTypes, "roomTypeID", roomTypesPage, query, keep, d.adapt.roomType)
 }
 
 // within returns the one property to read; false when that is not the integration's.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,8 +38,10 @@ const (
 // UpdatedSince is not used, and every run lists all.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "guesty/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
-	return list(ctx, d, s, "listings.list", "/listings", url.Values{"fields": {listFields}}, nil, d.adapt.listing)
+	return list(ctx, d, s, "listings.list", "/listings", url.Values{"fields": {listFields}}, all, d.adapt.listing)
 }
+
+func all(json.RawMessage) bool { return true }
 
 // ResourcesByID implements driver.ResourceGetter by GET /listings?ids=…, a hundred at a time. A listing that is not in the
 // answer is asked for by itself before it is taken for gone: whether the list leaves out inactive ones is documented both ways.
@@ -147,15 +150,15 @@ func (d *Driver) v3(ctx context.Context, ids []string) ([]json.RawMessage, error
 	if len(ids) == 1 {
 		return nil, nil
 	}
-	var all []json.RawMessage
+	var found []json.RawMessage
 	for _, id := range ids {
 		rows, err := d.v3(ctx, []string{id})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, rows...)
+		found = append(found, rows...)
 	}
-	return all, nil
+	return found, nil
 }
 
 // asked leaves out the rows that were not asked for: a server that does not honour the selection sends everything. A row whose
@@ -186,95 +189,21 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 }
 
 // list pages through a collection by skip and limit. The order is _id's, which is unique and does not move when records
-// change; the default orders, by title or newest first, lose and repeat rows while data change. What goes away moves the rest to pages that were read
-// already: so each page but the first begins with the last row of the one before, and if it does not, the rows between are looked for.
+// change; the default orders, by title or newest first, lose and repeat rows while data change.
 func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path string, query url.Values, keep func(json.RawMessage) bool,
 	adapt wire.Decoder[T]) pagination.Pages[T] {
 	query.Set("sort", "_id")
-	read := func(ctx context.Context, skip int) (page, error) {
-		q := url.Values{"skip": {strconv.Itoa(skip)}, "limit": {strconv.Itoa(pageSize)}}
-		for name, v := range query {
-			q[name] = v
-		}
-		return driver.Get[page](ctx, d.api, op, path, q)
-	}
-	last, at := "", 0 // the id of the last row that was read, and the offset after it
-	return pagination.Offset(ctx, s, pageSize-1, func(ctx context.Context, offset, _ int) (pagination.Batch[T], error) {
-		known := last != "" && at == offset // a stream that is ranged over again, or resumed, begins anew
-		skip := offset
-		if known {
-			skip--
-		}
-		p, err := read(ctx, skip)
-		if err != nil {
-			return pagination.Batch[T]{}, err
-		}
-		if known {
-			if err := p.goOn(ctx, last, skip, read); err != nil {
-				return pagination.Batch[T]{}, err
-			}
-		}
-		last, at = "", offset+p.advance
-		if n := len(p.rows); n > 0 {
-			last = rowID(p.rows[n-1])
-		}
-		rows := p.rows
-		if keep != nil {
-			rows = slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool { return !keep(raw) })
-		}
-		return batch(p, pageSize, adapt.Each(ctx, d.api, rows)), nil
+	rows := pagination.Offset(ctx, s, pageSize, rowID,
+		func(ctx context.Context, skip, limit int) (pagination.Batch[json.RawMessage], error) {
+			q := maps.Clone(query)
+			q.Set("skip", strconv.Itoa(skip))
+			q.Set("limit", strconv.Itoa(limit))
+			p, err := driver.Get[page](ctx, d.api, op, path, q)
+			return batch(p, limit), err
+		})
+	return pagination.Decode(rows, func(rows []json.RawMessage) pagination.Batch[T] {
+		return adapt.Each(ctx, d.api, slices.DeleteFunc(rows, func(raw json.RawMessage) bool { return !keep(raw) }))
 	})
-}
-
-// maxBack is how many pages are read again to find rows that moved.
-const maxBack = 10
-
-var errMoved = fmt.Errorf("more than %d rows went away while two pages were read", maxBack*pageSize)
-
-// goOn makes of a page that was read from skip on, to begin with the row last, one that goes on after it. Rows that moved before it, because others went
-// away, are read again. Where the order is not that of the ids there is nothing to go by, and the page stays as it is.
-func (p *page) goOn(ctx context.Context, last string, skip int, read func(ctx context.Context, skip int) (page, error)) error {
-	p.advance = max(p.sent-1, 0)
-	switch {
-	case p.sent > 0 && rowID(p.rows[0]) == last:
-		p.rows = p.rows[1:]
-		return nil
-	case !rising(p.rows) || p.sent > 0 && rowID(p.rows[0]) < last:
-		return nil
-	}
-	for range maxBack {
-		from := max(skip-pageSize, 0)
-		before, err := read(ctx, from)
-		if err != nil {
-			return err
-		}
-		rows := before.rows[:min(len(before.rows), skip-from)] // the rest is there
-		if !rising(rows) {
-			return nil
-		}
-		cut := 0
-		for cut < len(rows) && rowID(rows[cut]) <= last {
-			cut++
-		}
-		p.rows = append(slices.Clone(rows[cut:]), p.rows...)
-		if skip = from; cut > 0 || skip == 0 {
-			return nil
-		}
-	}
-	return errMoved
-}
-
-// rising reports whether rows are in the order of their ids.
-func rising(rows []json.RawMessage) bool {
-	before := ""
-	for _, raw := range rows {
-		id := rowID(raw)
-		if id == "" || id <= before {
-			return false
-		}
-		before = id
-	}
-	return true
 }
 
 // missing adds to rows those of ids that are not among them and that the partner gives when asked for one.

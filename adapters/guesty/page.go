@@ -15,9 +15,6 @@ type page struct {
 	total int             // 0: not said
 	limit int             // the limit that the server says it applied; 0: not said
 	more  pagination.More // what pagination.hasMore says
-
-	sent    int // how many rows came
-	advance int // by how many of them the offset goes on
 }
 
 // UnmarshalJSON reads any of the envelopes: a bare array; rows under results or data, which is unconfirmed for the v3 search; data
@@ -26,7 +23,7 @@ type page struct {
 func (p *page) UnmarshalJSON(body []byte) error {
 	*p = page{}
 	rows, err := p.find(body, 2)
-	p.rows, p.sent, p.advance = rows, len(rows), len(rows)
+	p.rows = rows
 	return err
 }
 
@@ -108,17 +105,10 @@ func (p *page) count(env map[string]json.RawMessage) (int, bool) {
 // Where the server says nothing about more, a page of fewer rows than the limit is the last one (the count lags, or is
 // absent); but if it applied a lower limit than was asked for, that one decides, and while a count says that rows are missing
 // pagination asks once more, and calls the stream incomplete if they do not come.
-func batch[T any](p page, limit int, b pagination.Batch[T]) pagination.Batch[T] {
-	b.Rows, b.Total, b.More = p.advance, p.total, p.more
-	if b.More == pagination.Unsaid && p.total == 0 && p.limit > 0 && p.limit < limit && p.sent >= p.limit {
+func batch(p page, limit int) pagination.Batch[json.RawMessage] {
+	b := pagination.Batch[json.RawMessage]{Items: p.rows, Total: p.total, More: p.more}
+	if b.More == pagination.Unsaid && p.total == 0 && p.limit > 0 && p.limit < limit && len(p.rows) >= p.limit {
 		b.More = pagination.Yes
-	}
-	if len(p.rows) > 0 {
-		// A server that ignores skip would send its first page for ever.
-		b.Fingerprint = rowID(p.rows[0]) + " " + rowID(p.rows[len(p.rows)-1])
-		if b.Fingerprint == " " {
-			b.Fingerprint = ""
-		}
 	}
 	return b
 }

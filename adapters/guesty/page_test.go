@@ -1,10 +1,8 @@
 package guesty
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -96,12 +94,8 @@ func TestLimitOfTheServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := batch(p, 100, pagination.Batch[int]{})
-		if b.More != c.want || b.Rows != len(p.rows) {
-			t.Errorf("%s: more %d, rows %d", c.in, b.More, b.Rows)
-		}
-		if want := "1 " + rowID(p.rows[len(p.rows)-1]); b.Fingerprint != want {
-			t.Errorf("fingerprint %q, want %q", b.Fingerprint, want)
+		if b := batch(p, 100); b.More != c.want || len(b.Items) != len(p.rows) {
+			t.Errorf("%s: more %d, %d rows", c.in, b.More, len(b.Items))
 		}
 	}
 }
@@ -145,7 +139,6 @@ func FuzzPage(f *testing.F) {
 		check(t, len(p.rows), resources, func(r driver.Resource) driver.Record { return r.Record })
 		check(t, len(p.rows), transactions, func(r driver.Transaction) driver.Record { return r.Record })
 		check(t, len(p.rows), media, func(r driver.Media) driver.Record { return r.Record })
-		batch(p, 100, resources)
 	})
 }
 
@@ -229,67 +222,5 @@ func TestRejectedRowsKeepNothingPrivate(t *testing.T) {
 	}
 	if strings.Contains(string(b.Rejected[0].Raw), "CANARY") {
 		t.Errorf("kept: %s", b.Rejected[0].Raw)
-	}
-}
-
-// numbered are rows with rising ids from a to b.
-func numbered(a, b int) []json.RawMessage {
-	var rows []json.RawMessage
-	for i := a; i < b; i++ {
-		rows = append(rows, json.RawMessage(fmt.Sprintf(`{"_id":"%06d"}`, i)))
-	}
-	return rows
-}
-
-func TestGoOn(t *testing.T) {
-	for _, c := range []struct {
-		name        string
-		list        []json.RawMessage // as it is now
-		skip        int
-		last        int // id of the last row that was read
-		first, rows int // of the page then
-		reads       int
-		err         error
-	}{
-		{"nothing moved", numbered(0, 300), 99, 99, 100, 99, 0, nil},
-		{"seven went", numbered(7, 300), 99, 99, 100, 106, 1, nil},
-		{"all that was read went", numbered(100, 300), 99, 99, 100, 199, 1, nil},
-		{"more than a page went", numbered(250, 500), 349, 349, 350, 150, 3, nil},
-		{"the rest went", numbered(0, 50), 99, 99, 0, 0, 1, nil},
-		{"the list is shorter than what was read", numbered(60, 130), 99, 99, 100, 30, 1, nil},
-		{"the last one went", append(numbered(0, 99), numbered(100, 300)...), 99, 99, 100, 100, 1, nil},
-		{"too many went", numbered(2000, 5000), 1999, 1999, 0, 0, 10, errMoved},
-		{"rows before it came", append(numbered(0, 99), numbered(90, 300)...), 99, 99, 90, 100, 0, nil}, // no order to go by
-	} {
-		reads := 0
-		read := func(_ context.Context, skip int) (page, error) {
-			reads++
-			rows := c.list[min(skip, len(c.list)):min(skip+pageSize, len(c.list))]
-			return page{rows: rows, sent: len(rows), advance: len(rows)}, nil
-		}
-		p, err := read(t.Context(), c.skip)
-		if err != nil {
-			t.Fatal(err)
-		}
-		reads = 0
-		err = p.goOn(t.Context(), fmt.Sprintf("%06d", c.last), c.skip, read)
-		if !errors.Is(err, c.err) || reads != c.reads {
-			t.Errorf("%s: %v after %d reads, want %v after %d", c.name, err, reads, c.err, c.reads)
-			continue
-		}
-		if err != nil {
-			continue
-		}
-		if len(p.rows) != c.rows || c.rows > 0 && rowID(p.rows[0]) != fmt.Sprintf("%06d", c.first) {
-			t.Errorf("%s: %d rows, want %d from %d", c.name, len(p.rows), c.rows, c.first)
-		}
-		if c.name != "rows before it came" && !rising(p.rows) {
-			t.Errorf("%s: rows twice or in another order", c.name)
-		}
-	}
-	broken := errors.New("broken")
-	p := page{rows: numbered(7, 20), sent: 13}
-	if err := p.goOn(t.Context(), "000003", 10, func(context.Context, int) (page, error) { return page{}, broken }); !errors.Is(err, broken) {
-		t.Error(err)
 	}
 }

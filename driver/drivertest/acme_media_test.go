@@ -12,7 +12,7 @@ import (
 
 // Media lists the 25 pictures of any thing, 20 to a page.
 func (a *acme) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
-	return pagination.Offset(ctx, pagination.Start{Stream: "acme/media/1"}, acmePage, func(ctx context.Context, off, _ int) (pagination.Batch[driver.Media], error) {
+	return pagination.Offset(ctx, pagination.Start{Stream: "acme/media/1"}, acmePage, nil, func(ctx context.Context, off, _ int) (pagination.Batch[driver.Media], error) {
 		env, err := a.get(ctx, "media", "/media", url.Values{"offset": {strconv.Itoa(off)}})
 		if err != nil {
 			return pagination.Batch[driver.Media]{}, err

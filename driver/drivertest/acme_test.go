@@ -280,7 +280,7 @@ func (a *acme) Resources(ctx context.Context, q driver.Query) pagination.Pages[d
 	if a.flaw == "ignores the cursor" {
 		s.Cursor = ""
 	}
-	pages := pagination.Offset(ctx, s, acmePage, func(ctx context.Context, off, n int) (pagination.Batch[driver.Resource], error) {
+	pages := pagination.Offset(ctx, s, acmePage, nil, func(ctx context.Context, off, n int) (pagination.Batch[driver.Resource], error) {
 		if a.flaw == "loses a page" && off > 0 {
 			off += acmePage
 		}

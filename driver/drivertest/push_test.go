@@ -141,7 +141,7 @@ func (q *quay) Check(ctx context.Context) error {
 }
 
 func (q *quay) Calendar(ctx context.Context, resourceID string, from, to driver.Date) pagination.Pages[driver.Day] {
-	return pagination.Offset(ctx, pagination.Start{Stream: "quay/days/1"}, 10, func(ctx context.Context, offset, _ int) (pagination.Batch[driver.Day], error) {
+	return pagination.Offset(ctx, pagination.Start{Stream: "quay/days/1"}, 10, nil, func(ctx context.Context, offset, _ int) (pagination.Batch[driver.Day], error) {
 		env, err := driver.Get[struct {
 			Days  []json.RawMessage `json:"days" wire:"required"`
 			Total int               `json:"total"`

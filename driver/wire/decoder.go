@@ -77,6 +77,15 @@ func (d Decoder[T]) Each(ctx context.Context, c *driver.Client, items []json.Raw
 	return b
 }
 
+// Pages decodes the items of pages, page by page as [Decoder.Each] does: behind [pagination.Offset], whose pages overlap,
+// each item is decoded once.
+func (d Decoder[T]) Pages(ctx context.Context, c *driver.Client, pages pagination.Pages[json.RawMessage]) pagination.Pages[T] {
+	return pagination.Decode(pages, func(items []json.RawMessage) pagination.Batch[T] { return d.Each(ctx, c, items) })
+}
+
+// IDOf is an item's id, "" if it has none that can be read.
+func (d Decoder[T]) IDOf(raw json.RawMessage) string { return ID(raw, d.ID...) }
+
 // Fields opens an object for a look at it: what is odd about it is not reported. The Object of anything else has no fields.
 func Fields(raw json.RawMessage) Object {
 	o, err := open(raw, &item{loose: true})
