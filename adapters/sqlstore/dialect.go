@@ -108,6 +108,8 @@ const (
 	qPutCheckpoint
 	qPutMessage
 	qDropMessage
+	qRequeue
+	qEraseMessages
 	qPutQueue
 	qInsertToken
 	qUpdateToken
@@ -126,15 +128,16 @@ const (
 )
 
 // columns are those of a record, in the order in which scan reads and put writes them.
-const columns = "id, parent, hash, raw_hash, version, generation, stamp_updated, stamp_sent, older, updated_at, first_fetched, " +
-	"last_fetched, changed_at, deleted_at, erased, adapter_version, document"
+const columns = "id, parent, hash, raw_hash, version, generation, stamp_updated, stamp_sent, older, updated_at, " +
+	"first_fetched, last_fetched, changed_at, deleted_at, erased, adapter_version, document"
 
 var statements = [queries]string{
 	qRecords1:   recordsIn(1),
 	qRecords16:  recordsIn(16),
 	qRecords128: recordsIn(128),
 	qRaw:        "SELECT raw FROM ik_raw WHERE integration = ? AND kind = ? AND id = ?",
-	qEvents:     "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events WHERE seq > ? ORDER BY seq LIMIT ?",
+	qEvents: "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events " +
+		"WHERE seq > ? ORDER BY seq LIMIT ?",
 	qEventsOf: "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events " +
 		"WHERE integration = ? AND seq > ? ORDER BY seq LIMIT ?",
 	qRejections:     rejectionsWhere("key > ?"),
@@ -152,40 +155,51 @@ var statements = [queries]string{
 	qPutRaw: "INSERT INTO ik_raw (integration, kind, id, raw) VALUES (?, ?, ?, ?) " +
 		"ON CONFLICT (integration, kind, id) DO UPDATE SET raw = excluded.raw",
 	qDropRaw: "DELETE FROM ik_raw WHERE integration = ? AND kind = ? AND id = ?",
-	qTouch: "UPDATE ik_records SET generation = ?, stamp_updated = ?, stamp_sent = ?, older = ?, updated_at = ?, first_fetched = ?, " +
-		"last_fetched = ?, adapter_version = ? WHERE integration = ? AND kind = ? AND id = ?",
+	qTouch: "UPDATE ik_records SET generation = ?, stamp_updated = ?, stamp_sent = ?, older = ?, updated_at = ?, " +
+		"first_fetched = ?, last_fetched = ?, adapter_version = ? WHERE integration = ? AND kind = ? AND id = ?",
 	qPutRejection: "INSERT INTO ik_rejections (integration, kind, key, id, reason, raw, first_seen, last_seen, times) " +
-		"VALUES (" + marks(9) + ") ON CONFLICT (integration, kind, key) DO UPDATE SET id = excluded.id, reason = excluded.reason, " +
-		"raw = excluded.raw, last_seen = excluded.last_seen, times = ik_rejections.times + excluded.times",
+		"VALUES (" + marks(9) + ") ON CONFLICT (integration, kind, key) DO UPDATE SET id = excluded.id, " +
+		"reason = excluded.reason, raw = excluded.raw, last_seen = excluded.last_seen, " +
+		"times = ik_rejections.times + excluded.times",
 	qDropRejection: "DELETE FROM ik_rejections WHERE integration = ? AND kind = ? AND key = ?",
 	qAppendEvent:   "INSERT INTO ik_events (integration, kind, id, version, change, at, run) VALUES (" + marks(7) + ")",
 	qPutCheckpoint: "INSERT INTO ik_checkpoints (integration, kind, state) VALUES (?, ?, ?) " +
 		"ON CONFLICT (integration, kind) DO UPDATE SET state = excluded.state",
-	qPutMessage: "INSERT INTO ik_messages (queue, key, state, id, account, integration, reason, received, body) VALUES (" + marks(9) + ") " +
-		"ON CONFLICT (queue, key) DO UPDATE SET state = excluded.state, id = excluded.id, account = excluded.account, " +
-		"integration = excluded.integration, reason = excluded.reason, received = max(ik_messages.received, excluded.received), body = excluded.body",
+	qPutMessage: "INSERT INTO ik_messages (queue, key, state, id, account, integration, reason, received, body) " +
+		"VALUES (" + marks(9) + ") ON CONFLICT (queue, key) DO UPDATE SET state = excluded.state, id = excluded.id, " +
+		"account = excluded.account, integration = excluded.integration, reason = excluded.reason, " +
+		"received = max(ik_messages.received, excluded.received), body = excluded.body",
 	qDropMessage: "DELETE FROM ik_messages WHERE queue = ? AND key = ?",
-	qPutQueue:    "INSERT INTO ik_queues (queue, state) VALUES (?, ?) ON CONFLICT (queue) DO UPDATE SET state = excluded.state",
+	qRequeue: "UPDATE ik_messages SET state = 'pending', integration = '', reason = '' " +
+		"WHERE queue = ? AND key = ? AND state = 'dead' AND account <> ''",
+	// Those that are of no integration, too: nobody knows whose they are.
+	qEraseMessages: "DELETE FROM ik_messages WHERE integration IN (?, '') AND id = ? AND state = 'dead'",
+	qPutQueue: "INSERT INTO ik_queues (queue, state) VALUES (?, ?) " +
+		"ON CONFLICT (queue) DO UPDATE SET state = excluded.state",
 	qInsertToken: "INSERT INTO ik_tokens (key, version, record) VALUES (?, 1, ?) ON CONFLICT (key) DO NOTHING",
 	qUpdateToken: "UPDATE ik_tokens SET version = version + 1, record = ? WHERE key = ? AND version = ?",
-	qPutLimit:    "INSERT INTO ik_limits (key, state) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state",
+	qPutLimit: "INSERT INTO ik_limits (key, state) VALUES (?, ?) " +
+		"ON CONFLICT (key) DO UPDATE SET state = excluded.state",
 
 	qDelivery: "SELECT token, until FROM ik_deliveries WHERE key = ?",
-	qForget:   "DELETE FROM ik_deliveries WHERE key IN (SELECT key FROM ik_deliveries WHERE until <= ? ORDER BY until LIMIT 16)",
-	qClaim: "INSERT INTO ik_deliveries (key, token, until) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET token = excluded.token, " +
-		"until = excluded.until WHERE ik_deliveries.until <= ?",
+	qForget: "DELETE FROM ik_deliveries WHERE key IN " +
+		"(SELECT key FROM ik_deliveries WHERE until <= ? ORDER BY until LIMIT 16)",
+	qClaim: "INSERT INTO ik_deliveries (key, token, until) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE " +
+		"SET token = excluded.token, until = excluded.until WHERE ik_deliveries.until <= ?",
 	qDone: "INSERT INTO ik_deliveries (key, token, until) VALUES (?, '', ?) ON CONFLICT (key) DO UPDATE SET token = '', " +
 		"until = excluded.until WHERE ik_deliveries.token = ? OR ik_deliveries.until <= ?",
 	qRelease: "DELETE FROM ik_deliveries WHERE key = ? AND token = ? AND token <> ''",
-	qKeepFailure: "INSERT INTO ik_failed_webhooks (key, integration, received_at, failed_at, reason, event, attempts) VALUES (?, ?, ?, ?, ?, ?, 1) " +
-		"ON CONFLICT (key) DO UPDATE SET integration = excluded.integration, received_at = excluded.received_at, failed_at = excluded.failed_at, " +
-		"reason = excluded.reason, event = excluded.event, attempts = ik_failed_webhooks.attempts + 1",
+	qKeepFailure: "INSERT INTO ik_failed_webhooks (key, integration, received_at, failed_at, reason, event, attempts) " +
+		"VALUES (?, ?, ?, ?, ?, ?, 1) ON CONFLICT (key) DO UPDATE SET integration = excluded.integration, " +
+		"received_at = excluded.received_at, failed_at = excluded.failed_at, reason = excluded.reason, " +
+		"event = excluded.event, attempts = ik_failed_webhooks.attempts + 1",
 	qDropFailure:  "DELETE FROM ik_failed_webhooks WHERE key = ?",
 	qRegistration: "SELECT version, document FROM ik_registrations WHERE key = ?",
-	qPutRegistration: "INSERT INTO ik_registrations (key, version, document) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET " +
-		replaced("version, document"),
-	qDropRegistration: "UPDATE ik_registrations SET document = NULL WHERE key = ? AND version = ? AND document IS NOT NULL",
-	qHear:             "INSERT INTO ik_heard (integration, kind, id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+	qPutRegistration: "INSERT INTO ik_registrations (key, version, document) VALUES (?, ?, ?) " +
+		"ON CONFLICT (key) DO UPDATE SET " + replaced("version, document"),
+	qDropRegistration: "UPDATE ik_registrations SET document = NULL " +
+		"WHERE key = ? AND version = ? AND document IS NOT NULL",
+	qHear: "INSERT INTO ik_heard (integration, kind, id, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
 	qFind: "INSERT INTO ik_found (integration, kind, id, version, by_webhook, since, at) VALUES (" + marks(7) + ") " +
 		"ON CONFLICT DO NOTHING",
 }
@@ -195,8 +209,8 @@ func recordsIn(n int) string {
 }
 
 func rejectionsWhere(cond string) string {
-	return "SELECT key, id, reason, raw, first_seen, last_seen, times FROM ik_rejections WHERE integration = ? AND kind = ? AND " + cond +
-		" ORDER BY key LIMIT ?"
+	return "SELECT key, id, reason, raw, first_seen, last_seen, times FROM ik_rejections " +
+		"WHERE integration = ? AND kind = ? AND " + cond + " ORDER BY key LIMIT ?"
 }
 
 // marks returns n placeholders.

@@ -35,17 +35,19 @@
 // # Keys
 //
 // Tokens, messages of queues, webhooks' secrets, webhooks that failed and the raw bytes of rejected records are sealed
-// with Options.Keys, bound to their place. [Open] refuses keys that do not open what the database holds, before it writes
-// anything. Keys are changed without a pause: open with the new key before the old, in every process; then [Store.Reseal]; then open with
-// the new one alone. Documents and raw items are stored in clear: the file is readable by its owner only, and disk
-// encryption is the host's.
+// with Options.Keys, bound to their place. [Open] refuses keys that do not open what the database holds, before it
+// writes anything. Keys are changed without a pause: open with the new key before the old, in every process; then
+// [Store.Reseal]; then open with the new one alone. Documents and raw items are stored in clear: the file is readable
+// by its owner only, and disk encryption is the host's.
 //
 // # Keeping and forgetting
 //
 // [Store.Prune] removes old events, rejections and deleted records; the freed pages are used again, the file does not
 // shrink (VACUUM does that, while nobody else uses the database). [Store.Erase] removes one record's data for good:
-// from the tables, and, overwritten with zeros, from the file and its log. A webhook that failed is not known to be about
-// a record before it is read: it is removed by its key, or by Prune.
+// from the tables, and, overwritten with zeros, from the file and its log. It takes the dead messages with the record's
+// id along, those of no known integration included. What it cannot reach, because nobody can tell what it is about
+// before it is read, is what to look after beside it: a dead message without an id and a rejection without one go by
+// Prune, and a webhook that failed by webhook.Router's Forget, by its key, or by Prune.
 //
 // # Upgrades
 //

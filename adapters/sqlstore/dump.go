@@ -19,7 +19,8 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 	q := &session{s: s, db: s.read, stmt: &s.readStmts, tx: tx}
 	var r recordRow
 	var rec importer.Stored
-	err = q.dump(ctx, w, "SELECT integration, kind, "+columns+" FROM ik_records WHERE erased = 0 ORDER BY integration, kind, id",
+	err = q.dump(ctx, w, "SELECT integration, kind, "+columns+
+		" FROM ik_records WHERE erased = 0 ORDER BY integration, kind, id",
 		func(rows *sql.Rows) ([]byte, error) {
 			v, err := r.scan(rows, &rec.Integration, &rec.Kind)
 			v.Collection = rec.Collection
@@ -37,7 +38,8 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = q.dump(ctx, w, "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events ORDER BY integration, kind, id, version, seq",
+	err = q.dump(ctx, w, "SELECT seq, integration, kind, id, version, change, at, run FROM ik_events "+
+		"ORDER BY integration, kind, id, version, seq",
 		func(rows *sql.Rows) ([]byte, error) {
 			v, err := scanEvent(rows)
 			return importer.DumpEvent(v), err

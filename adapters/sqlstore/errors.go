@@ -13,7 +13,8 @@ import (
 var (
 	// ErrNested: a method that writes was called inside of Update. It would wait for the transaction that it is
 	// called from.
-	ErrNested = errors.New("sqlstore: called inside of a transaction of this store: write through the Tx, or after Update has returned")
+	ErrNested = errors.New(
+		"sqlstore: called inside of a transaction of this store: write through the Tx, or after Update has returned")
 	// ErrNoKeys: a token or a queue's message is to be read or written, but the store was opened without Options.Keys.
 	ErrNoKeys = errors.New("sqlstore: Options.Keys is nil: tokens and messages are stored sealed or not at all")
 	// ErrKeys: none of Options.Keys opens what is in the database, or there are none and there must be.

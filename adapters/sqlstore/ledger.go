@@ -58,8 +58,9 @@ const tally = `SELECT integration, kind,
 	count(CASE WHEN by_webhook = 0 AND told THEN 1 END),
 	count(CASE WHEN by_webhook = 0 AND NOT told AND at < ? THEN 1 END),
 	count(CASE WHEN by_webhook = 0 AND NOT told AND at >= ? THEN 1 END)
-FROM (SELECT integration, kind, by_webhook, at, by_webhook = 0 AND EXISTS (SELECT 1 FROM ik_heard h WHERE h.integration = f.integration
-	AND h.kind = f.kind AND h.id = f.id AND h.at BETWEEN f.since - ? AND f.at + ?) AS told
+FROM (SELECT integration, kind, by_webhook, at, by_webhook = 0 AND EXISTS (SELECT 1 FROM ik_heard h
+	WHERE h.integration = f.integration AND h.kind = f.kind AND h.id = f.id
+	AND h.at BETWEEN f.since - ? AND f.at + ?) AS told
 	FROM ik_found f WHERE f.at >= ? AND f.at < ?) AS counted
 GROUP BY integration, kind ORDER BY integration, kind`
 

@@ -42,7 +42,9 @@ func scanEvent(rows *sql.Rows) (e importer.Event, err error) {
 }
 
 // Rejections implements importer.Store. What was stored while the store had no keys comes without Raw.
-func (s *Store) Rejections(ctx context.Context, c importer.Collection, after string, limit int) ([]importer.Rejection, error) {
+func (s *Store) Rejections(
+	ctx context.Context, c importer.Collection, after string, limit int,
+) ([]importer.Rejection, error) {
 	if limit <= 0 {
 		return nil, nil
 	}

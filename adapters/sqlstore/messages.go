@@ -68,7 +68,8 @@ func (t *storeTx) PutMessages(ctx context.Context, messages []importer.KeptMessa
 			sealed, err = t.s.keys.Seal(messagePlace(m.Queue, m.Key), m.Body)
 		}
 		if err == nil {
-			_, err = t.exec(ctx, qPutMessage, m.Queue, m.Key, string(m.State), m.ID, m.Account, m.Integration, m.Reason, received, sealed)
+			_, err = t.exec(ctx, qPutMessage,
+				m.Queue, m.Key, string(m.State), m.ID, m.Account, m.Integration, m.Reason, received, sealed)
 		}
 		if err != nil {
 			return t.s.failed(ctx, what, err)
@@ -85,6 +86,19 @@ func (t *storeTx) DeleteMessages(ctx context.Context, queue string, keys []strin
 		}
 	}
 	return nil
+}
+
+// RequeueMessages implements importer.QueueTx. Their bodies stay as they are sealed.
+func (t *storeTx) RequeueMessages(ctx context.Context, queue string, keys []string) (int, error) {
+	total := 0
+	for _, key := range keys {
+		n, err := affected(t.exec(ctx, qRequeue, queue, key))
+		if err != nil {
+			return total, t.s.failed(ctx, "requeue messages of "+queue, err)
+		}
+		total += int(n)
+	}
+	return total, nil
 }
 
 // QueueState implements importer.QueueTx.
@@ -116,7 +130,7 @@ func (q *session) eraseMessages(ctx context.Context, c importer.Collection, id s
 	if c.Kind != driver.KindTransaction {
 		return nil
 	}
-	_, err := q.tx.ExecContext(ctx, q.s.dialect.rebind("DELETE FROM ik_messages WHERE integration = ? AND id = ? AND state = 'dead'"), c.Integration, id)
+	_, err := q.exec(ctx, qEraseMessages, c.Integration, id)
 	return err
 }
 
@@ -153,7 +167,8 @@ func (s *Store) resealMessages(ctx context.Context, current string) error {
 
 // messageRows returns messages above a seq, which is in kind; the queue is in integration.
 func messageRows(ctx context.Context, q *session, after int64) ([]sealedRow, error) {
-	rows, err := q.adHoc(ctx, "SELECT queue, seq, key, body FROM ik_messages WHERE seq > ? ORDER BY seq LIMIT ?", after, pruneBatch)
+	const text = "SELECT queue, seq, key, body FROM ik_messages WHERE seq > ? ORDER BY seq LIMIT ?"
+	rows, err := q.adHoc(ctx, text, after, pruneBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +185,8 @@ func messageRows(ctx context.Context, q *session, after int64) ([]sealedRow, err
 }
 
 // pruneMessages removes dead messages that were received before.
-const pruneMessages = "DELETE FROM ik_messages WHERE seq IN (SELECT seq FROM ik_messages WHERE state = 'dead' AND received < ? LIMIT ?)"
+const pruneMessages = "DELETE FROM ik_messages WHERE seq IN " +
+	"(SELECT seq FROM ik_messages WHERE state = 'dead' AND received < ? LIMIT ?)"
 
 // dumpMessages are the messages, by queue and key.
 const dumpMessages = "SELECT queue, key, id, account, state, integration, reason FROM ik_messages ORDER BY queue, key"

@@ -170,7 +170,8 @@ func checkHeader(path string) error {
 	defer f.Close()
 	const magic = "SQLite format 3\x00"
 	head := make([]byte, len(magic))
-	if _, err := io.ReadFull(f, head); errors.Is(err, io.ErrUnexpectedEOF) || err == nil && !bytes.Equal(head, []byte(magic)) {
+	_, err = io.ReadFull(f, head)
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == nil && !bytes.Equal(head, []byte(magic)) {
 		return ErrNotDatabase
 	} else if err != nil {
 		return withoutPath(err)

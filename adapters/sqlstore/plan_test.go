@@ -38,6 +38,8 @@ func TestPlans(t *testing.T) {
 		"reject":        {statements[qDropRejection], "(integration=? AND kind=? AND key=?)"},
 		"messages":      {statements[qMessages], "(queue=? AND state=? AND seq>?)"},
 		"message":       {statements[qDropMessage], "(queue=? AND key=?)"},
+		"requeue":       {statements[qRequeue], "(queue=? AND key=?)"},
+		"erase":         {statements[qEraseMessages], "(integration=? AND id=?)"},
 		"old messages":  {prunes[3], "(received<?)"},
 		"old events":    {prunes[0], "(at<?)"},
 		"old records":   {prunes[2], "(deleted_at<?)"},

@@ -222,8 +222,9 @@ type recordRow struct {
 
 func (r *recordRow) scan(rows *sql.Rows, before ...any) (importer.Stored, error) {
 	if r.dest == nil {
-		r.dest = append(before, &r.v.ID, &r.v.Parent, &r.v.Hash, &r.v.RawHash, &r.v.Version, &r.v.Generation, &r.v.Stamp.Updated,
-			&r.v.Stamp.Sent, &r.older, &r.updated, &r.first, &r.last, &r.changed, &r.deleted, &r.v.Erased, &r.v.AdapterVersion, &r.doc)
+		r.dest = append(before, &r.v.ID, &r.v.Parent, &r.v.Hash, &r.v.RawHash, &r.v.Version, &r.v.Generation,
+			&r.v.Stamp.Updated, &r.v.Stamp.Sent, &r.older, &r.updated, &r.first, &r.last, &r.changed, &r.deleted,
+			&r.v.Erased, &r.v.AdapterVersion, &r.doc)
 	}
 	if err := rows.Scan(r.dest...); err != nil {
 		return importer.Stored{}, err

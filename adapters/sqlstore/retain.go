@@ -16,20 +16,22 @@ const pruneBatch = 1000
 // prunes remove what is old, so many rows at a time.
 var prunes = [...]string{
 	"DELETE FROM ik_events WHERE seq IN (SELECT seq FROM ik_events WHERE at < ? LIMIT ?)",
-	"DELETE FROM ik_rejections WHERE (integration, kind, key) IN (SELECT integration, kind, key FROM ik_rejections WHERE last_seen < ? LIMIT ?)",
+	"DELETE FROM ik_rejections WHERE (integration, kind, key) IN " +
+		"(SELECT integration, kind, key FROM ik_rejections WHERE last_seen < ? LIMIT ?)",
 	"DELETE FROM ik_records WHERE (integration, kind, id) IN " +
 		"(SELECT integration, kind, id FROM ik_records WHERE deleted_at <> 0 AND deleted_at < ? AND erased = 0 LIMIT ?)",
 	pruneMessages,
 	"DELETE FROM ik_deliveries WHERE key IN (SELECT key FROM ik_deliveries WHERE until < ? LIMIT ?)",
 	"DELETE FROM ik_failed_webhooks WHERE key IN (SELECT key FROM ik_failed_webhooks WHERE failed_at < ? LIMIT ?)",
-	"DELETE FROM ik_heard WHERE (integration, kind, id, at) IN (SELECT integration, kind, id, at FROM ik_heard WHERE at < ? LIMIT ?)",
+	"DELETE FROM ik_heard WHERE (integration, kind, id, at) IN " +
+		"(SELECT integration, kind, id, at FROM ik_heard WHERE at < ? LIMIT ?)",
 	"DELETE FROM ik_found WHERE (integration, kind, id, version) IN " +
 		"(SELECT integration, kind, id, version FROM ik_found WHERE at < ? LIMIT ?)",
 }
 
 // Prune implements importer.Store. It works in transactions of a thousand rows: what it removed before an error stays
-// removed, and is counted. Events of records that live are removed as well; Version and ChangedAt of the records stay. So
-// are webhooks that failed last before the time, and what is known of webhooks that came before it.
+// removed, and is counted. Events of records that live are removed as well; Version and ChangedAt of the records stay.
+// So are webhooks that failed last before the time, and what is known of webhooks that came before it.
 func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 	var e encoder
 	at := e.time(before)
@@ -63,7 +65,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 // Erase implements importer.Store. What is deleted is overwritten with zeros in the file (secure_delete), and the
 // write-ahead log is emptied after it. That waits for nobody: while another connection still reads what was there
 // before, the log keeps it until it is emptied next, and Options.Logger is told. Backups are the host's to look
-// after.
+// after. Webhooks that failed are not read for it: see webhook.Router's Forget.
 func (s *Store) Erase(ctx context.Context, c importer.Collection, id string) error {
 	err := s.write(ctx, of("erase a record", c), func(ctx context.Context, q *session) error {
 		known, err := q.Records(ctx, c, []string{id})
@@ -79,8 +81,8 @@ func (s *Store) Erase(ctx context.Context, c importer.Collection, id string) err
 				return err
 			}
 		}
-		_, err = q.tx.ExecContext(ctx, s.dialect.rebind("DELETE FROM ik_rejections WHERE integration = ? AND kind = ? AND (key = ? OR id = ?)"),
-			c.Integration, string(c.Kind), id, id)
+		const rejected = "DELETE FROM ik_rejections WHERE integration = ? AND kind = ? AND (key = ? OR id = ?)"
+		_, err = q.tx.ExecContext(ctx, s.dialect.rebind(rejected), c.Integration, string(c.Kind), id, id)
 		if err == nil {
 			err = q.eraseMessages(ctx, c, id)
 		}
@@ -139,8 +141,8 @@ func (s *Store) Reseal(ctx context.Context) error {
 			"UPDATE ik_tokens SET record = ? WHERE key = ? AND ? = '' AND ? = ''", nil,
 		},
 		{
-			"SELECT integration, kind, key, raw FROM ik_rejections WHERE raw IS NOT NULL AND (key, integration, kind) > (?, ?, ?) " +
-				"ORDER BY key, integration, kind LIMIT ?",
+			"SELECT integration, kind, key, raw FROM ik_rejections " +
+				"WHERE raw IS NOT NULL AND (key, integration, kind) > (?, ?, ?) ORDER BY key, integration, kind LIMIT ?",
 			"UPDATE ik_rejections SET raw = ? WHERE key = ? AND integration = ? AND kind = ?",
 			func(r *sealedRow) string { return rejectionPlace(r.integration, driver.Kind(r.kind), r.key) },
 		},
@@ -150,7 +152,8 @@ func (s *Store) Reseal(ctx context.Context) error {
 			func(r *sealedRow) string { return failurePlace(r.key) },
 		},
 		{
-			"SELECT '', '', key, document FROM ik_registrations WHERE document IS NOT NULL AND key > ? AND ? = '' AND ? = '' ORDER BY key LIMIT ?",
+			"SELECT '', '', key, document FROM ik_registrations " +
+				"WHERE document IS NOT NULL AND key > ? AND ? = '' AND ? = '' ORDER BY key LIMIT ?",
 			"UPDATE ik_registrations SET document = ? WHERE key = ? AND ? = '' AND ? = ''",
 			func(r *sealedRow) string { return registrationPlace(r.key) },
 		},
@@ -185,7 +188,8 @@ func (s *Store) Reseal(ctx context.Context) error {
 		return err
 	}
 	return s.write(ctx, "reseal", func(ctx context.Context, q *session) error {
-		_, err := q.tx.ExecContext(ctx, s.dialect.rebind("DELETE FROM ik_meta WHERE name LIKE ? AND name <> ?"), canaryName+"%", name)
+		const others = "DELETE FROM ik_meta WHERE name LIKE ? AND name <> ?"
+		_, err := q.tx.ExecContext(ctx, s.dialect.rebind(others), canaryName+"%", name)
 		return s.failed(ctx, "reseal", err)
 	})
 }

@@ -53,8 +53,8 @@ func (s *Store) checkVersion(ctx context.Context, q *session) error {
 		return err
 	}
 	if int64(version) > newest {
-		return fmt.Errorf("%w: %d, and this program knows those up to %d: run the newer program, or restore a backup from before the upgrade",
-			ErrNewer, version, newest)
+		return fmt.Errorf("%w: %d, and this program knows those up to %d: run the newer program, "+
+			"or restore a backup from before the upgrade", ErrNewer, version, newest)
 	}
 	return nil
 }
@@ -92,7 +92,8 @@ func (s *Store) checkKeys(ctx context.Context, q *session) error {
 		if s.keys == nil {
 			errs = append(errs, fmt.Errorf("%w: the database holds what key %q sealed, and Options.Keys is nil", ErrKeys, id))
 		} else if plain, err := s.keys.Open(canaryPlace, sealed); err != nil || string(plain) != canaryPlain {
-			errs = append(errs, fmt.Errorf("%w: the database holds what key %q sealed, and Options.Keys do not open it", ErrKeys, id))
+			errs = append(errs, fmt.Errorf(
+				"%w: the database holds what key %q sealed, and Options.Keys do not open it", ErrKeys, id))
 		}
 	}
 	return errors.Join(append(errs, rows.Err())...)
@@ -107,7 +108,8 @@ func (s *Store) setUp(ctx context.Context) error {
 		}
 		// The one that comes second fails on what the first one did, or on a lock that SQLite does not wait for;
 		// looking again settles it.
-		if err == nil || ctx.Err() != nil || errors.Is(err, ErrKeys) || errors.Is(err, ErrNewer) || attempt >= 3 && !s.dialect.busy(err) || attempt == 50 {
+		if err == nil || ctx.Err() != nil || errors.Is(err, ErrKeys) || errors.Is(err, ErrNewer) ||
+			attempt >= 3 && !s.dialect.busy(err) || attempt == 50 {
 			return err
 		}
 		select {
@@ -123,8 +125,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	// Nothing global, nothing to standard output; the handle stays ours.
-	p, err := goose.NewProvider(s.dialect.goose, s.writer, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true),
-		goose.WithVerbose(false), goose.WithSlog(slog.New(slog.DiscardHandler)))
+	p, err := goose.NewProvider(s.dialect.goose, s.writer, files, goose.WithTableName(schemaTable),
+		goose.WithDisableGlobalRegistry(true), goose.WithVerbose(false), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
@@ -149,7 +151,8 @@ func (s *Store) noteKey(ctx context.Context) error {
 		}
 		name, sealed, err := s.canary()
 		if err == nil {
-			_, err = q.tx.ExecContext(ctx, s.dialect.rebind("INSERT INTO ik_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"), name, sealed)
+			const note = "INSERT INTO ik_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+			_, err = q.tx.ExecContext(ctx, s.dialect.rebind(note), name, sealed)
 		}
 		return err
 	})

@@ -98,7 +98,9 @@ func (s *Store) LockToken(ctx context.Context, key string, ttl time.Duration) (u
 }
 
 // tryLock returns the number of the lock that was taken, or 0 and when the one that holds it loses it.
-func (s *Store) tryLock(ctx context.Context, what, key string, ttl time.Duration) (fence int64, until time.Time, err error) {
+func (s *Store) tryLock(
+	ctx context.Context, what, key string, ttl time.Duration,
+) (fence int64, until time.Time, err error) {
 	// A look first, so that those who wait do not keep the writers waiting.
 	const text = "SELECT fence, expires_at FROM ik_locks WHERE key = ?"
 	if _, until, err = lockRow(ctx, s.reader(), text, key); err != nil {
@@ -116,8 +118,9 @@ func (s *Store) tryLock(ctx context.Context, what, key string, ttl time.Duration
 		if until = expires; now.Before(until) {
 			return nil
 		}
-		_, err = q.tx.ExecContext(ctx, s.dialect.rebind("INSERT INTO ik_locks (key, fence, expires_at) VALUES (?, ?, ?) "+
-			"ON CONFLICT (key) DO UPDATE SET fence = excluded.fence, expires_at = excluded.expires_at"), key, last+1, now.Add(ttl).UnixNano())
+		const take = "INSERT INTO ik_locks (key, fence, expires_at) VALUES (?, ?, ?) " +
+			"ON CONFLICT (key) DO UPDATE SET fence = excluded.fence, expires_at = excluded.expires_at"
+		_, err = q.tx.ExecContext(ctx, s.dialect.rebind(take), key, last+1, now.Add(ttl).UnixNano())
 		fence = last + 1
 		return s.failed(ctx, what, err)
 	})
@@ -144,10 +147,12 @@ func lockRow(ctx context.Context, q *session, text, key string) (fence int64, un
 
 // unlock frees the lock if it is still the one with the number. What it cannot free expires.
 func (s *Store) unlock(ctx context.Context, what, key string, fence int64) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), unlockTime, errors.New("sqlstore: unlocking took too long"))
+	late := errors.New("sqlstore: unlocking took too long")
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), unlockTime, late)
 	defer cancel()
 	err := s.write(ctx, "un"+what, func(ctx context.Context, q *session) error {
-		_, err := q.tx.ExecContext(ctx, s.dialect.rebind("UPDATE ik_locks SET expires_at = 0 WHERE key = ? AND fence = ?"), key, fence)
+		const free = "UPDATE ik_locks SET expires_at = 0 WHERE key = ? AND fence = ?"
+		_, err := q.tx.ExecContext(ctx, s.dialect.rebind(free), key, fence)
 		return s.failed(ctx, "un"+what, err)
 	})
 	if err != nil {

@@ -30,8 +30,9 @@ func (t *storeTx) put(ctx context.Context, r *importer.Stored) error {
 		return e.err
 	}
 	kind := string(r.Kind)
-	_, err := t.exec(ctx, qPutRecord, r.Integration, kind, r.ID, r.Parent, r.Hash, r.RawHash, r.Version, r.Generation, r.Stamp.Updated,
-		r.Stamp.Sent, older, updated, first, last, changed, deleted, e.flag(r.Erased), r.AdapterVersion, string(r.Document))
+	_, err := t.exec(ctx, qPutRecord, r.Integration, kind, r.ID, r.Parent, r.Hash, r.RawHash, r.Version, r.Generation,
+		r.Stamp.Updated, r.Stamp.Sent, older, updated, first, last, changed, deleted, e.flag(r.Erased), r.AdapterVersion,
+		string(r.Document))
 	switch {
 	case err != nil || r.Raw == nil:
 	case len(r.Raw) == 0:
@@ -54,8 +55,8 @@ func (t *storeTx) TouchRecords(ctx context.Context, records []importer.Stored) e
 		updated, first, last := e.time(r.UpdatedAt), e.time(r.FirstFetched), e.time(r.LastFetched)
 		err := e.err
 		if err == nil {
-			_, err = t.exec(ctx, qTouch, r.Generation, r.Stamp.Updated, r.Stamp.Sent, older, updated, first, last, r.AdapterVersion,
-				r.Integration, string(r.Kind), r.ID)
+			_, err = t.exec(ctx, qTouch, r.Generation, r.Stamp.Updated, r.Stamp.Sent, older, updated, first, last,
+				r.AdapterVersion, r.Integration, string(r.Kind), r.ID)
 		}
 		if err != nil {
 			return t.s.failed(ctx, of("touch records", r.Collection), err)

@@ -14,8 +14,9 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// Deliveries returns the store as a webhook.Dedupe: for the Handlers of all processes that share it. Each hand-over costs
-// two transactions; one that comes again costs a look. What is over is forgotten as others come, and by [Store.Prune].
+// Deliveries returns the store as a webhook.Dedupe: for the Handlers of all processes that share it. Each hand-over
+// costs two transactions; one that comes again costs a look. What is over is forgotten as others come, and by
+// [Store.Prune].
 func (s *Store) Deliveries() webhook.Dedupe { return deliveries{s} }
 
 // FailedWebhooks returns the store as a webhook.Failures. Events are sealed: without Options.Keys they are refused with
@@ -29,7 +30,9 @@ func (s *Store) Registrations() webhook.Registrations { return registrations{s} 
 type deliveries struct{ s *Store }
 
 // Claim implements webhook.Dedupe.
-func (d deliveries) Claim(ctx context.Context, key string, lease time.Duration) (token string, state webhook.State, err error) {
+func (d deliveries) Claim(
+	ctx context.Context, key string, lease time.Duration,
+) (token string, state webhook.State, err error) {
 	const what = "claim a delivery"
 	// A look first, so that what comes again does not keep the writers waiting.
 	now := time.Now()
@@ -62,7 +65,9 @@ func (d deliveries) Claim(ctx context.Context, key string, lease time.Duration) 
 }
 
 // look returns what is known of a delivery.
-func (d deliveries) look(ctx context.Context, q *session, key string, now time.Time) (state webhook.State, known bool, err error) {
+func (d deliveries) look(
+	ctx context.Context, q *session, key string, now time.Time,
+) (state webhook.State, known bool, err error) {
 	var token string
 	var until int64
 	found, err := q.one(ctx, qDelivery, []any{&token, &until}, key)
@@ -188,7 +193,9 @@ type failureRow struct {
 }
 
 // page reads those received at the time after and with a key beyond last, or later, and before a time.
-func (f failures) page(ctx context.Context, integration string, after, before int64, last string) ([]failureRow, error) {
+func (f failures) page(
+	ctx context.Context, integration string, after, before int64, last string,
+) ([]failureRow, error) {
 	text, args := "SELECT key, received_at, failed_at, attempts, reason, event FROM ik_failed_webhooks WHERE ", []any{}
 	if integration != "" {
 		text, args = text+"integration = ? AND ", append(args, integration)

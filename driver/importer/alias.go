@@ -38,18 +38,25 @@ func named(byID map[string][]observation) []string {
 	return ids
 }
 
-// takeOver looks for what is stored of the record id under the aliases that obs bring, which are new to what is stored of id: what a partner merged
-// or renamed. It returns what is stored under these ids and lives, with the newest first, and whether one of them was erased, which goes for the record
-// under every id.
+// takeOver looks for what is stored of the record id under the aliases that obs bring, which are new to what is stored
+// of id: what a partner merged or renamed. It returns what is stored under these ids and lives, with the newest first,
+// and whether one of them was erased, which goes for the record under every id.
 //
-// A record is not taken over when it was shown since, by itself: in the same batch (shown), in the same listing (generation), or by a later request. An alias
-// may be the id of something that still is there, after a split say.
-func takeOver(id string, obs []observation, stored map[string]*Stored, shown []string, generation int64) (from []*Stored, isErased bool) {
+// A record is not taken over when it was shown since, by itself: in the same batch (shown), in the same listing
+// (generation), or by a later request. An alias may be the id of something that still is there, after a split say. Nor
+// is it by an observation that is older than the aliases that are stored of id: these say otherwise.
+func takeOver(
+	id string, obs []observation, stored map[string]*Stored, shown []string, generation int64,
+) (from []*Stored, isErased bool) {
 	var known []string
+	var since Stamp
 	if s := stored[id]; s != nil {
-		known = aliasesOf(s.Document)
+		if known = aliasesOf(s.Document); known != nil {
+			since = s.stampOf("aliases")
+		}
 	}
 	for _, o := range obs {
+		late := o.stamp.Compare(since) < 0
 		for _, a := range o.aliases {
 			s := stored[a]
 			if a == id || s == nil || slices.Contains(from, s) {
@@ -58,8 +65,9 @@ func takeOver(id string, obs []observation, stored map[string]*Stored, shown []s
 			if s.Erased {
 				return nil, true
 			}
-			itself := generation != 0 && s.Generation == generation || s.LastFetched.After(o.sent) || slices.Contains(shown, a)
-			if s.DeletedAt.IsZero() && !itself && !slices.Contains(known, a) {
+			itself := generation != 0 && s.Generation == generation || s.LastFetched.After(o.sent) ||
+				slices.Contains(shown, a)
+			if s.DeletedAt.IsZero() && !late && !itself && !slices.Contains(known, a) {
 				from = append(from, s)
 			}
 		}
@@ -68,9 +76,15 @@ func takeOver(id string, obs []observation, stored map[string]*Stored, shown []s
 	return from, false
 }
 
+// content is the fields of the thing that s is stored of, without what is about the id it is stored under.
+func (s *Stored) content() ([]field, error) {
+	fields, err := splitFields(s.Document)
+	return slices.DeleteFunc(fields, func(f field) bool { return f.name == "id" || f.name == "aliases" }), err
+}
+
 // renamed is what a record begins with that goes on under the id.
 func (s *Stored) renamed(id string) (*Stored, error) {
-	fields, err := splitFields(s.Document)
+	fields, err := s.content()
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +94,49 @@ func (s *Stored) renamed(id string) (*Stored, error) {
 	return &r, err
 }
 
-// merged marks s as gone because it goes on under the id: all that is kept under the old one is that it did, for what is known of the thing is to be
-// erased in one place.
+// absorb adds to s, which old became by what, what was known of the thing under other ids: each field has the value of
+// its newest observation, whatever the id was.
+func (s *Stored) absorb(
+	from []*Stored, old *Stored, what outcome, now time.Time,
+) (Stored, outcome, []string, error) {
+	cur := *s
+	fields, err := splitFields(cur.Document)
+	for _, f := range from {
+		var more []field
+		if err == nil {
+			more, err = f.content()
+		}
+		if err != nil {
+			return cur, what, nil, err
+		}
+		fields, cur.Stamp, cur.Older = overlay(fields, cur.Stamp, cur.Older, layer{more, f.Stamp, f.Older})
+		if f.UpdatedAt.After(cur.UpdatedAt) {
+			cur.UpdatedAt = f.UpdatedAt
+		}
+		if f.FirstFetched.Before(cur.FirstFetched) {
+			cur.FirstFetched = f.FirstFetched
+		}
+		if f.LastFetched.After(cur.LastFetched) {
+			cur.LastFetched = f.LastFetched
+		}
+	}
+	cur.Document = joinFields(fields)
+	cur.Hash, cur.Parent = hashOf(cur.Document), parentOf(fields)
+	before, err := splitFields(old.Document)
+	if err != nil {
+		return cur, what, nil, err
+	}
+	names := differing(before, fields)
+	if (what == unchanged || what == stale) && len(names) > 0 {
+		what = updated
+		cur.Version++
+		cur.ChangedAt = now
+	}
+	return cur, what, names, nil
+}
+
+// merged marks s as gone because it goes on under the id: all that is kept under the old one is that it did, for what
+// is known of the thing is to be erased in one place.
 func (s *Stored) merged(id string, obs []observation, now time.Time) error {
 	aliases := aliasesOf(s.Document)
 	if !slices.Contains(aliases, id) {

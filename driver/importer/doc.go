@@ -25,10 +25,12 @@
 //
 // # Other ids
 //
-// A partner that merges or renames records shows one under an id of which it says other ids ([driver.Record].Aliases). What is stored under such an id, and
-// was not shown by itself since, is taken over: a record that is new goes on with its fields and its version, and the log has [Merged] for the old id and
-// Updated for the new one, not Deleted and Added; media go with their resource. Under the old id is kept, marked as deleted, that it did so; a record that shows up again there, after
-// a split, is restored. What was erased under one id is erased under all.
+// A partner that merges or renames records shows one under an id of which it says other ids ([driver.Record].Aliases).
+// What is stored under such an id, and was not shown by itself since, is taken over: its fields are fields of the same
+// thing, of which the newest observation counts, as always. A record that is new goes on with the version, too, and the
+// log has [Merged] for the old id and Updated for the new one, not Deleted and Added; media go with their resource.
+// Under the old id is kept, marked as deleted, that it did so; a record that shows up again there, after a split, is
+// restored. What was erased under one id is erased under all.
 //
 // # Full and incremental
 //

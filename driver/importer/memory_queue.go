@@ -71,6 +71,27 @@ func (tx *memoryTx) DeleteMessages(_ context.Context, queue string, keys []strin
 	return nil
 }
 
+func (tx *memoryTx) RequeueMessages(_ context.Context, queue string, keys []string) (int, error) {
+	tx.m.mu.Lock()
+	defer tx.m.mu.Unlock()
+	n := 0
+	for _, key := range keys {
+		id := messageID{queue, key}
+		k, ok := tx.m.messages[id]
+		if p, written := tx.messages[id]; written {
+			if ok = p != nil; ok {
+				k = *p
+			}
+		}
+		if ok && k.State == MessageDead && k.Account != "" {
+			k.State, k.Integration, k.Reason = MessagePending, "", ""
+			tx.messages[id] = &k
+			n++
+		}
+	}
+	return n, nil
+}
+
 func (tx *memoryTx) QueueState(_ context.Context, queue string) (QueueState, error) {
 	tx.m.mu.Lock()
 	defer tx.m.mu.Unlock()
@@ -112,7 +133,7 @@ func (m *Memory) eraseMessages(c Collection, id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dropMessages(func(k KeptMessage) bool {
-		return c.Kind == driver.KindTransaction && k.Integration == c.Integration && k.ID == id
+		return c.Kind == driver.KindTransaction && (k.Integration == c.Integration || k.Integration == "") && k.ID == id
 	})
 }
 

@@ -97,8 +97,8 @@ func newObservation(base *driver.Record, doc []byte, sent time.Time) (observatio
 	fields = slices.DeleteFunc(fields, func(f field) bool { return f.name == "updated_at" })
 	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
 	o := observation{
-		id: base.ID, aliases: slices.Clone(base.Aliases), fields: fields, doc: joinFields(fields), raw: base.Raw, adapter: base.AdapterVersion,
-		stamp: NewStamp(base.UpdatedAt, sent), sent: wall(sent),
+		id: base.ID, aliases: slices.Clone(base.Aliases), fields: fields, doc: joinFields(fields), raw: base.Raw,
+		adapter: base.AdapterVersion, stamp: NewStamp(base.UpdatedAt, sent), sent: wall(sent),
 	}
 	if believed(base.UpdatedAt, sent) {
 		o.updatedAt = wall(base.UpdatedAt)
@@ -156,8 +156,9 @@ const (
 // merge applies observations of one record to what is stored of it (nil: nothing) and returns what is to be stored,
 // what that means, and the top-level fields that differ. It is the one place where it is decided who wins:
 //
-//   - Each top-level field of the document has the value of its newest observation by [Stamp]; of two observations with the same
-//     stamp, that of the greater encoded value. A field that an observation does not have is not touched by it; null is a value.
+//   - Each top-level field of the document has the value of its newest observation by [Stamp]; of two observations
+//     with the same stamp, that of the greater encoded value. A field that an observation does not have is not touched
+//     by it; null is a value.
 //   - Raw, hash of raw and adapter version are those of the newest observation.
 //   - A deleted record is restored by an observation that was sent for at or after the time as of which it was deleted.
 //
@@ -208,7 +209,7 @@ func merge(old *Stored, obs []observation, now time.Time) (Stored, outcome, []st
 				}
 				dirty = true
 			}
-			fields, cur.Stamp, cur.Older = overlay(fields, cur.Stamp, cur.Older, o)
+			fields, cur.Stamp, cur.Older = overlay(fields, cur.Stamp, cur.Older, layer{o.fields, o.stamp, nil})
 		}
 		if o.updatedAt.After(cur.UpdatedAt) {
 			cur.UpdatedAt = o.updatedAt
@@ -251,8 +252,24 @@ func merge(old *Stored, obs []observation, now time.Time) (Stored, outcome, []st
 	return cur, what, differing(before, fields), nil
 }
 
-// overlay lays o's fields over fields, both sorted by name.
-func overlay(fields []field, stamp Stamp, older map[string]Stamp, o observation) ([]field, Stamp, map[string]Stamp) {
+// layer is fields, sorted by name, and when they were observed: at stamp, but for those in older.
+type layer struct {
+	fields []field
+	stamp  Stamp
+	older  map[string]Stamp
+}
+
+func (l layer) stampOf(name string) Stamp {
+	if s, ok := l.older[name]; ok {
+		return s
+	}
+	return l.stamp
+}
+
+func (s *Stored) stampOf(name string) Stamp { return layer{nil, s.Stamp, s.Older}.stampOf(name) }
+
+// overlay lays o over fields, which are sorted by name too.
+func overlay(fields []field, stamp Stamp, older map[string]Stamp, o layer) ([]field, Stamp, map[string]Stamp) {
 	newest := stamp
 	if o.stamp.Compare(newest) > 0 {
 		newest = o.stamp
@@ -271,21 +288,19 @@ func overlay(fields []field, stamp Stamp, older map[string]Stamp, o observation)
 	i, j := 0, 0
 	for i < len(fields) || j < len(o.fields) {
 		if i == len(fields) || j < len(o.fields) && o.fields[j].name < fields[i].name {
-			put(o.fields[j], o.stamp)
+			put(o.fields[j], o.stampOf(o.fields[j].name))
 			j++
 			continue
 		}
-		s, ok := older[fields[i].name]
-		if !ok {
-			s = stamp
-		}
+		s := layer{nil, stamp, older}.stampOf(fields[i].name)
 		if j == len(o.fields) || fields[i].name < o.fields[j].name {
 			put(fields[i], s)
 			i++
 			continue
 		}
-		if c := o.stamp.Compare(s); c > 0 || c == 0 && bytes.Compare(o.fields[j].value, fields[i].value) > 0 {
-			put(o.fields[j], o.stamp)
+		at := o.stampOf(o.fields[j].name)
+		if c := at.Compare(s); c > 0 || c == 0 && bytes.Compare(o.fields[j].value, fields[i].value) > 0 {
+			put(o.fields[j], at)
 		} else {
 			put(fields[i], s)
 		}
@@ -313,7 +328,8 @@ func differing(a, b []field) []string {
 
 // parentOf returns the id of the resource that the record belongs to, "" if none.
 func parentOf(fields []field) string {
-	i, ok := slices.BinarySearchFunc(fields, "resource_id", func(f field, name string) int { return cmp.Compare(f.name, name) })
+	i, ok := slices.BinarySearchFunc(fields, "resource_id",
+		func(f field, name string) int { return cmp.Compare(f.name, name) })
 	if !ok {
 		return ""
 	}

@@ -1,12 +1,9 @@
 package importer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
@@ -117,7 +114,7 @@ func (r *queueRun) commit(ctx context.Context, f func(ctx context.Context, tx Qu
 	return err
 }
 
-// releaseTime is how long giving back the lease may take.
+// releaseTime is how long a commit may take that is made although ctx has ended.
 const releaseTime = 5 * time.Second
 
 func (r *queueRun) read(ctx context.Context) error {
@@ -136,13 +133,7 @@ func (r *queueRun) read(ctx context.Context) error {
 
 // release gives the lease back. What it cannot give back runs out.
 func (r *queueRun) release(ctx context.Context) error {
-	late := errors.New("importer: giving back the lease took too long")
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), releaseTime, late)
-	defer cancel()
-	err := r.commit(ctx, func(_ context.Context, _ QueueTx, s *QueueState) error {
-		s.Until = time.Time{}
-		return nil
-	})
+	err := r.afterwards(ctx, func(s *QueueState) { s.Until = time.Time{} })
 	if errors.Is(err, ErrSuperseded) {
 		return nil
 	}
@@ -152,20 +143,14 @@ func (r *queueRun) release(ctx context.Context) error {
 // receive reads what the queue does not deliver, if it is time, and then the queue.
 func (r *queueRun) receive(ctx context.Context) error {
 	now := wall(time.Now())
-	if rec, ok := r.source.(driver.QueueRecoverer); ok && r.lost(now) {
-		missed := func() pagination.Pages[driver.Message] { return rec.Recover(ctx, r.state.Drained) }
-		err := r.pages(ctx, missed, &r.result.Recovered)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err == nil {
-			err = r.commit(ctx, func(_ context.Context, _ QueueTx, s *QueueState) error {
-				s.Recovered, s.Suspect = now, false
-				return nil
-			})
-		}
-		if err != nil { // the queue is read all the same
-			r.problems = append(r.problems, fmt.Errorf("recover: %w", err))
+	outage := r.outage(now)
+	// During an outage that goes on it is not asked for at each read, but as often as an outage would make it.
+	due := r.lost(now) || outage && now.Sub(r.state.Recovered) >= r.queue.OutageAfter
+	recovered := false
+	if due {
+		var err error
+		if recovered, err = r.recover(ctx); err != nil {
+			return err
 		}
 	}
 	if r.queue.Destructive {
@@ -182,26 +167,66 @@ func (r *queueRun) receive(ctx context.Context) error {
 	began := wall(time.Now())
 	receive := func() pagination.Pages[driver.Message] { return r.source.Receive(ctx) }
 	err := r.pages(ctx, receive, nil)
+	if err == nil && outage && !due {
+		// The outage is over, and what it made the queue drop since the last recovery is not known of yet.
+		recovered, err = r.recover(ctx)
+	}
+	missed := outage && !recovered
 	// Polled counts also when it failed: the partner wants to be left alone.
-	return errors.Join(err, r.commit(context.WithoutCancel(ctx), func(_ context.Context, _ QueueTx, s *QueueState) error {
+	return errors.Join(err, r.afterwards(ctx, func(s *QueueState) {
 		s.Polled = wall(time.Now())
-		if err == nil && !r.suspected {
+		if err == nil && !r.suspected && !missed {
 			s.Drained, s.Suspect = began, false
 		}
-		return nil
 	}))
 }
 
-// lost reports whether it is time to ask for what the queue does not deliver.
+// afterwards commits what is known of the queue, also when ctx has ended. It waits for nobody for long.
+func (r *queueRun) afterwards(ctx context.Context, f func(s *QueueState)) error {
+	late := errors.New("importer: noting how far the queue was read took too long")
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), releaseTime, late)
+	defer cancel()
+	return r.commit(ctx, func(_ context.Context, _ QueueTx, s *QueueState) error {
+		f(s)
+		return nil
+	})
+}
+
+// recover reads what the queue does not deliver, where the source can, and reports whether it came to its end. What
+// keeps it from that is a problem, and an error only when nothing more is to be done.
+func (r *queueRun) recover(ctx context.Context) (bool, error) {
+	rec, ok := r.source.(driver.QueueRecoverer)
+	if !ok {
+		return true, nil
+	}
+	began := wall(time.Now())
+	missed := func() pagination.Pages[driver.Message] { return rec.Recover(ctx, r.state.Drained) }
+	err := r.pages(ctx, missed, &r.result.Recovered)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if err == nil {
+		err = r.commit(ctx, func(_ context.Context, _ QueueTx, s *QueueState) error {
+			s.Recovered, s.Suspect = began, false
+			return nil
+		})
+	}
+	if err != nil { // the queue is read all the same
+		r.problems = append(r.problems, fmt.Errorf("recover: %w", err))
+	}
+	return err == nil, nil
+}
+
+// outage reports whether the queue was not read to its end for so long that it may have dropped something.
+func (r *queueRun) outage(now time.Time) bool {
+	s, q := r.state, r.queue
+	return q.OutageAfter > 0 && !s.Drained.IsZero() && now.Sub(s.Drained) >= q.OutageAfter
+}
+
+// lost reports whether it is time to ask for what the queue does not deliver, outage or not.
 func (r *queueRun) lost(now time.Time) bool {
 	s, q := r.state, r.queue
-	switch {
-	case s.Suspect:
-		return true
-	case q.Recover > 0 && !s.Recovered.Add(q.Recover).After(now):
-		return true
-	}
-	return q.OutageAfter > 0 && !s.Drained.IsZero() && now.Sub(s.Drained) >= q.OutageAfter
+	return s.Suspect || q.Recover > 0 && !s.Recovered.Add(q.Recover).After(now)
 }
 
 // pages stores, acknowledges and imports page after page.
@@ -216,7 +241,8 @@ func (r *queueRun) pages(ctx context.Context, open func() pagination.Pages[drive
 		if count != nil {
 			*count += len(page.Items) + len(page.Rejected)
 		}
-		if kept := r.keep(page, sentAt(page.Sent, asked)); len(kept) > 0 {
+		kept := r.keep(page, sentAt(page.Sent, asked))
+		if len(kept) > 0 {
 			err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error {
 				return tx.PutMessages(ctx, kept)
 			})
@@ -228,10 +254,10 @@ func (r *queueRun) pages(ctx context.Context, open func() pagination.Pages[drive
 		if page.Receipt != nil {
 			if err := r.source.Acknowledge(ctx, page.Receipt); err != nil {
 				// They are kept, and will be received again.
-				return errors.Join(fmt.Errorf("acknowledge: %w", err), r.drain(ctx))
+				return errors.Join(fmt.Errorf("acknowledge: %w", err), r.work(ctx, kept))
 			}
 		}
-		if err := r.drain(ctx); err != nil {
+		if err := r.work(ctx, kept); err != nil {
 			return err
 		}
 		asked = time.Now()
@@ -292,148 +318,4 @@ func (r *queueRun) report(ctx context.Context, messages []KeptMessage) {
 			r.OnDead(ctx, m)
 		}
 	}
-}
-
-// drain imports the messages that are pending. What fails for one integration is a problem of its own.
-func (r *queueRun) drain(ctx context.Context) error {
-	for after := int64(0); ; {
-		waiting, err := r.Store.Messages(ctx, r.queue.Name, MessagePending, after, messageBatch)
-		if err != nil || len(waiting) == 0 {
-			return err
-		}
-		after = waiting[len(waiting)-1].Seq
-		byIntegration := map[string][]KeptMessage{}
-		routes := map[string]driver.Integration{}
-		var lost []KeptMessage
-		for _, m := range waiting {
-			in, err := r.route(ctx, m.Account)
-			switch {
-			case ctx.Err() != nil:
-				return context.Cause(ctx)
-			case err == nil:
-				routes[in.ID] = in
-				byIntegration[in.ID] = append(byIntegration[in.ID], m)
-			case errors.Is(err, driver.ErrNotFound):
-				m.State, m.Reason = MessageDead, "no integration has its account"
-				lost = append(lost, m)
-			}
-		}
-		if len(lost) > 0 {
-			err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error {
-				return tx.PutMessages(ctx, lost)
-			})
-			if err != nil {
-				return err
-			}
-			r.report(ctx, lost)
-		}
-		for _, id := range slices.Sorted(maps.Keys(byIntegration)) {
-			if err := r.process(ctx, routes[id], byIntegration[id]); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// routed is what Route said of an account.
-type routed struct {
-	in  driver.Integration
-	err error
-}
-
-// route asks for the integration of an account, once in a read.
-func (r *queueRun) route(ctx context.Context, account string) (driver.Integration, error) {
-	if account == "" {
-		return driver.Integration{}, driver.ErrNotFound
-	}
-	if known, ok := r.routes[account]; ok {
-		return known.in, known.err
-	}
-	in, err := r.Route(ctx, account)
-	if err == nil && (in.ID == "" || !storable(in.ID)) {
-		err = errors.New("it has no ID that can be stored")
-	}
-	if r.routes == nil {
-		r.routes = map[string]routed{}
-	}
-	if ctx.Err() == nil {
-		r.routes[account] = routed{in, err}
-		if err != nil && !errors.Is(err, driver.ErrNotFound) {
-			r.problems = append(r.problems, fmt.Errorf("route: %w", err))
-		}
-	}
-	return in, err
-}
-
-// process imports messages of one integration. Those of which nothing more is to be done are not kept.
-func (r *queueRun) process(ctx context.Context, in driver.Integration, messages []KeptMessage) error {
-	if r.failed[in.ID] { // in this read; what is behind it waits, too
-		return nil
-	}
-	c := Collection{in.ID, driver.KindTransaction}
-	run := newRun(Config{Integration: in, Store: r.Store, OnChanges: r.OnChanges})
-	run.result.Run = r.result.Run
-	if r.Process != nil {
-		run.Process = func(ctx context.Context, rec any) error { return r.Process(ctx, in, rec) }
-	}
-	b := &batch{}
-	var done []string
-	var dead []KeptMessage
-	for _, m := range messages {
-		rejected := len(b.rejections)
-		parsed, err := r.parse(m.Message, in.AdapterVersion)
-		if err == nil {
-			for i := range parsed.Items {
-				run.prepare(ctx, b, c, any(&parsed.Items[i]), m.Received)
-			}
-			b.reject(c, parsed.Rejected, m.Received)
-			if len(b.rejections) > rejected {
-				err = errors.New(b.rejections[rejected].Reason)
-			}
-		}
-		if err == nil {
-			done = append(done, m.Key)
-			continue
-		}
-		m.State, m.Integration, m.Reason = MessageDead, in.ID, reason(err)
-		dead = append(dead, m)
-	}
-	var counts Counts
-	err := r.commit(ctx, func(ctx context.Context, tx QueueTx, _ *QueueState) error {
-		var changes []Change
-		var err error
-		if counts, changes, err = write(ctx, tx, c, b, 0, r.result.Run, wall(time.Now())); err != nil {
-			return err
-		}
-		if err := errors.Join(tx.DeleteMessages(ctx, r.queue.Name, done), tx.PutMessages(ctx, dead)); err != nil {
-			return err
-		}
-		return run.changed(ctx, tx, c, changes)
-	})
-	switch {
-	case ctx.Err() != nil || errors.Is(err, ErrSuperseded):
-		return cmp.Or(err, context.Cause(ctx))
-	case err != nil:
-		if r.failed == nil {
-			r.failed = map[string]bool{}
-		}
-		r.failed[in.ID] = true
-		r.problems = append(r.problems, fmt.Errorf("integration %s: %w", in.ID, err))
-		return nil
-	}
-	total := r.result.Integrations[in.ID]
-	total.add(counts)
-	r.result.Integrations[in.ID] = total
-	r.report(ctx, dead)
-	return nil
-}
-
-// parse turns a panic of the driver's into an error: it is about one message.
-func (r *queueRun) parse(m driver.Message, version string) (b pagination.Batch[driver.Transaction], err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = driverPanic(p)
-		}
-	}()
-	return r.source.Parse(m, version)
 }

@@ -51,8 +51,10 @@ type QueueState struct {
 // personal data: a store that leaves the process seals them if it seals anything.
 //
 // Its Prune removes the dead messages that were received before, too, and counts them; pending ones are never removed.
-// Its Erase of a transaction removes the dead messages of the integration and the id. Its Dump, if it has one, ends
-// with the lines of [DumpMessage] by queue and key.
+// Its Erase of a transaction removes the dead messages with the id, of the integration and of none: of those nobody
+// knows whose they are, and an erasure takes rather too much. A pending one is imported first, and leaves nothing then.
+// Dead messages without an ID are reached by Prune alone: nobody can tell whom they are about. Its Dump, if it has one,
+// ends with the lines of [DumpMessage] by queue and key.
 type QueueStore interface {
 	Store
 	// Messages returns up to limit messages of the queue that are in the state and have a Seq above after, by rising
@@ -68,6 +70,9 @@ type QueueTx interface {
 	PutMessages(ctx context.Context, messages []KeptMessage) error
 	// DeleteMessages removes the messages of the queue with the keys, where there are any.
 	DeleteMessages(ctx context.Context, queue string, keys []string) error
+	// RequeueMessages makes the dead messages of the queue with the keys pending, of no integration and without a
+	// reason, where there are any with an account, and returns how many. All else of them stays.
+	RequeueMessages(ctx context.Context, queue string, keys []string) (int, error)
 	// QueueState returns where the reading of the queue stands; of an unknown one, a state with its name alone.
 	QueueState(ctx context.Context, queue string) (QueueState, error)
 	// PutQueueState replaces it.
@@ -82,6 +87,10 @@ var errNoQueueTx = errors.New("importer: the transaction of the QueueStore is no
 
 // Requeue makes dead messages of a queue pending again, for the next [ReadQueue]: after the adapter was corrected, or
 // an account was connected. Without keys it is all of them. It returns how many there were.
+//
+// A message without an Account stays dead, for nobody can tell whose it is: the account is read when the message comes,
+// and what could not be read then is no message of anybody's. What is in it is for a human, or for a program that
+// imports it by [Apply]; and where the partner still has the records, the next import or recovery brings them.
 func Requeue(ctx context.Context, s QueueStore, queue string, keys ...string) (int, error) {
 	only := make(map[string]bool, len(keys))
 	for _, k := range keys {
@@ -93,24 +102,30 @@ func Requeue(ctx context.Context, s QueueStore, queue string, keys ...string) (i
 		if err != nil || len(dead) == 0 {
 			return n, err
 		}
-		var again []KeptMessage
+		var again []string
 		for _, m := range dead {
 			after = m.Seq
-			if len(keys) == 0 || only[m.Key] {
-				m.State, m.Integration, m.Reason = MessagePending, "", ""
-				again = append(again, m)
+			if m.Account != "" && (len(keys) == 0 || only[m.Key]) {
+				again = append(again, m.Key)
 			}
 		}
+		if len(again) == 0 {
+			continue
+		}
+		var changed int
 		err = s.Update(ctx, func(ctx context.Context, tx Tx) error {
 			q, ok := tx.(QueueTx)
 			if !ok {
 				return errNoQueueTx
 			}
-			return q.PutMessages(ctx, again)
+			// A change of what is still there: what was erased meanwhile is not brought back.
+			var err error
+			changed, err = q.RequeueMessages(ctx, queue, again)
+			return err
 		})
 		if err != nil {
 			return n, err
 		}
-		n += len(again)
+		n += changed
 	}
 }

@@ -152,7 +152,8 @@ func (b *batch) rejection(c Collection, id string, raw []byte, why error, sent t
 		raw = raw[:pagination.MaxRaw]
 	}
 	b.rejections = append(b.rejections, Rejection{
-		Collection: c, Key: key, ID: id, Reason: reason, Raw: slices.Clone(raw), First: wall(sent), Last: wall(sent), Count: 1,
+		Collection: c, Key: key, ID: id, Reason: reason, Raw: slices.Clone(raw),
+		First: wall(sent), Last: wall(sent), Count: 1,
 	})
 }
 
@@ -166,7 +167,9 @@ func reason(err error) string {
 }
 
 // write compares a batch with what is stored and writes the difference. generation 0 leaves the records' as it is.
-func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64, run string, now time.Time) (Counts, []Change, error) {
+func write(
+	ctx context.Context, tx Tx, c Collection, b *batch, generation int64, run string, now time.Time,
+) (Counts, []Change, error) {
 	n := Counts{Items: b.items, Skipped: b.skipped, Rejected: len(b.rejections)}
 	byID := make(map[string][]observation, len(b.observations))
 	ids := make([]string, 0, len(b.observations)+len(b.seen))
@@ -216,6 +219,15 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 			return n, nil, err
 		}
 		s.Collection = c
+		rest := from // what is not in s yet
+		if isNew {
+			rest = from[1:]
+		}
+		if len(rest) > 0 && what != erased {
+			if s, what, fields, err = s.absorb(rest, old, what, now); err != nil {
+				return n, nil, err
+			}
+		}
 		for _, m := range from {
 			if err := m.merged(id, byID[id], now); err != nil {
 				return n, nil, err
@@ -317,7 +329,8 @@ func write(ctx context.Context, tx Tx, c Collection, b *batch, generation int64,
 // sameTouch reports whether TouchRecords would write what is there.
 func (s *Stored) sameTouch(old *Stored) bool {
 	return s.Generation == old.Generation && s.Stamp == old.Stamp && s.UpdatedAt.Equal(old.UpdatedAt) &&
-		s.AdapterVersion == old.AdapterVersion && s.FirstFetched.Equal(old.FirstFetched) && s.LastFetched.Equal(old.LastFetched) && maps.Equal(s.Older, old.Older)
+		s.AdapterVersion == old.AdapterVersion && s.FirstFetched.Equal(old.FirstFetched) &&
+		s.LastFetched.Equal(old.LastFetched) && maps.Equal(s.Older, old.Older)
 }
 
 // worth returns the rejections that are to be stored: not those of records that were imported from the same batch,
@@ -351,7 +364,9 @@ func earliest(old, s *Stored) time.Time {
 }
 
 // remove marks records as deleted; DeletedAt is set already.
-func remove(ctx context.Context, tx Tx, c Collection, gone []Stored, run string, now time.Time) (Counts, []Change, error) {
+func remove(
+	ctx context.Context, tx Tx, c Collection, gone []Stored, run string, now time.Time,
+) (Counts, []Change, error) {
 	changes := make([]Change, 0, len(gone))
 	for i := range gone {
 		s := &gone[i]

@@ -22,6 +22,7 @@ func QueueStore(t *testing.T, open func(t *testing.T) importer.QueueStore) {
 	}{
 		{"messages round trip", testMessages},
 		{"messages are kept once", testMessagesOnce},
+		{"messages are pending again", testMessagesRequeued},
 		{"messages roll back", testMessagesRollback},
 		{"queue states", testQueueStates},
 		{"messages are pruned and erased", testMessagesForgotten},
@@ -144,6 +145,45 @@ func testMessagesOnce(t *testing.T, s importer.QueueStore) {
 	}
 }
 
+func testMessagesRequeued(t *testing.T, s importer.QueueStore) {
+	nobodys := dead(kept("q", "nobody's"), "")
+	nobodys.Account = ""
+	given := []importer.KeptMessage{
+		dead(kept("q", "k1"), "in"), dead(kept("q", "k2"), ""), dead(kept("q", "other"), "in"), kept("q", "pending"),
+		dead(kept("Q", "k1"), "in"), nobodys,
+	}
+	putMessages(t, s, given...)
+	first := listed(t, s, "q", importer.MessageDead, 0, 1)[0]
+	queueUpdate(t, s, func(ctx context.Context, tx importer.QueueTx) error {
+		err := errors.Join(
+			tx.DeleteMessages(ctx, "q", []string{"other"}),
+			tx.PutMessages(ctx, []importer.KeptMessage{dead(kept("q", "new"), "in")}),
+		)
+		keys := []string{"k1", "k2", "new", "other", "pending", "nobody's", "never there", "k1"}
+		n, requeueErr := tx.RequeueMessages(ctx, "q", keys)
+		if n != 3 {
+			t.Errorf("%d messages were requeued, want 3", n)
+		}
+		return errors.Join(err, requeueErr)
+	})
+	got := listed(t, s, "q", importer.MessagePending, 0, 10)
+	if len(got) != 4 || got[0].Seq != first.Seq {
+		t.Fatalf("%d are pending, the first with Seq %d, want 4 and %d", len(got), got[0].Seq, first.Seq)
+	}
+	for _, m := range got {
+		want := kept("q", m.Key)
+		if want.Seq = m.Seq; !reflect.DeepEqual(m, want) {
+			t.Errorf("%s is %+v, want %+v", m.Key, m.Message, want.Message)
+		}
+	}
+	if got := listed(t, s, "q", importer.MessageDead, 0, 10); len(got) != 1 || got[0].Key != "nobody's" {
+		t.Errorf("%d are dead, want the one without an account", len(got))
+	}
+	if got := listed(t, s, "Q", importer.MessageDead, 0, 10); len(got) != 1 {
+		t.Errorf("another queue's: %d are dead", len(got))
+	}
+}
+
 func testMessagesRollback(t *testing.T, s importer.QueueStore) {
 	putMessages(t, s, kept("q", "k1"))
 	failed := errors.New("failed")
@@ -203,7 +243,8 @@ func testMessagesForgotten(t *testing.T, s importer.QueueStore) {
 	}
 	old := noon.Add(-time.Hour)
 	putMessages(t, s, at(kept("q", "pending"), "r", old), at(dead(kept("q", "old"), "in-1"), "x", old), at(dead(kept("q", "recent"), "in-1"), "y", noon),
-		at(dead(kept("q", "of the record"), "in-1"), "r", noon), at(dead(kept("q", "of another's"), "in-2"), "r", noon))
+		at(dead(kept("q", "of the record"), "in-1"), "r", noon), at(dead(kept("q", "of another's"), "in-2"), "r", noon),
+		at(dead(kept("q", "of nobody's"), ""), "r", noon), at(dead(kept("q", "about nothing"), ""), "", noon))
 	if n, err := s.Prune(t.Context(), noon); err != nil || n != 1 {
 		t.Errorf("Prune: got %d, %v, want 1", n, err)
 	}
@@ -211,9 +252,9 @@ func testMessagesForgotten(t *testing.T, s importer.QueueStore) {
 		if err := s.Erase(t.Context(), importer.Collection{Integration: "in-1", Kind: kind}, "r"); err != nil {
 			t.Fatal(err)
 		}
-		want := 3
+		want := 5
 		if kind == driver.KindTransaction {
-			want = 2
+			want = 3 // not that of the integration, nor that of nobody
 		}
 		if got := listed(t, s, "q", importer.MessageDead, 0, 10); len(got) != want {
 			t.Errorf("after Erase of a %s: %d dead messages, want %d", kind, len(got), want)
