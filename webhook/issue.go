@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -21,10 +22,10 @@ import (
 	"time"
 )
 
-// Issued is the scheme of partners that fetch a token from a [TokenEndpoint] of ours and send it along, as Booking.com's
-// notification service does. The token is a JWT that we signed (RFC 7519, HS256) and that ends; nothing is stored of it,
-// so that it is good at every process that has the secret. It proves who sends, not what: see [Authenticated]. A secret
-// is a text of 32 bytes or more, that nobody else has.
+// Issued is the scheme of partners that fetch a token from a [TokenEndpoint] of ours and send it along, as
+// Booking.com's notification service does. The token is a JWT that we signed (RFC 7519, HS256) and that ends; nothing
+// is stored of it, so that it is good at every process that has the secret. It proves who sends, not what: see
+// [Authenticated]. A secret is a text of 32 bytes or more, that nobody else has.
 type Issued struct {
 	Issuer string // names the endpoint in the token; tokens of another are refused. "": "webhook"
 	Header string // "": Authorization
@@ -135,26 +136,29 @@ type TokenEndpointConfig struct {
 	Lifetime time.Duration
 	// Member is another name under which the token is in the answer, beside access_token: Booking.com's is "jwt".
 	Member string
-	// From says how the caller's address is found behind proxies (AddressList.Proxies), and from where calls may come, if
-	// it has any. Without it all that come through a proxy are one caller.
+	// From says how the caller's address is found behind proxies (AddressList.Proxies), and from where calls may come,
+	// if it has any. Without it all that come through a proxy are one caller.
 	From *AddressList
 	// Attempts is how many calls of one address in a minute may fail; more are refused before the secret is looked at.
 	// 0: 20.
 	Attempts int
-	// OnResult is told of each call, the client's id if it is one of Clients, and nil or why it was refused, in words that
-	// hold nothing of the request. It must not block nor panic. Nil: nobody is.
+	// OnResult is told of each call, the client's id if it is one of Clients, and nil or why it was refused, in words
+	// that hold nothing of the request. It must not block nor panic. Nil: nobody is.
 	OnResult func(ctx context.Context, client string, err error)
 }
 
 // TokenEndpoint answers the token requests of a partner that has us issue the tokens by which we recognize it: client
 // credentials (RFC 6749, 4.4), in the form or as HTTP Basic. Tokens are short-lived, and stored nowhere. Secrets are
-// compared in constant time, an unknown client takes as long as a wrong secret, and neither request nor memory grows
-// beyond a bound. Make one with [NewTokenEndpoint]; make another when a client changes.
+// compared by their hashes in constant time, and for every client, also one that there is not, with as many as the
+// client has that has most, so that the time of a refusal does not tell which ids there are. Neither request nor memory
+// grows beyond a bound. Make one with [NewTokenEndpoint]; make another when a client changes.
 type TokenEndpoint struct {
-	c      TokenEndpointConfig
-	check  *issuedCheck
-	key    *key
-	failed failedCalls
+	c       TokenEndpointConfig
+	clients map[string][]hashedSecret
+	nobody  []hashedSecret // of an unknown client: as many as the others have
+	check   *issuedCheck
+	key     *key
+	failed  failedCalls
 }
 
 // NewTokenEndpoint returns an endpoint, or every problem of c.
@@ -201,9 +205,39 @@ func NewTokenEndpoint(c TokenEndpointConfig) (*TokenEndpoint, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	c.Clients = maps.Clone(c.Clients)
 	e.c = c
+	e.hash(c.Clients)
 	return e, nil
+}
+
+// hashedSecret is a secret by its hash; nobody's is none.
+type hashedSecret struct {
+	Secret
+	sum    [sha256.Size]byte
+	nobody bool
+}
+
+// hash makes lists of secrets that are all of one length, so that one takes as long as another.
+func (e *TokenEndpoint) hash(clients map[string][]Secret) {
+	most := 0
+	for _, secrets := range clients {
+		most = max(most, len(secrets))
+	}
+	list := func(secrets []Secret) []hashedSecret {
+		all := make([]hashedSecret, most)
+		for i := range all {
+			if all[i].nobody = i >= len(secrets); !all[i].nobody {
+				all[i].Secret, all[i].sum = secrets[i], sha256.Sum256([]byte(secrets[i].Value))
+				all[i].Value = ""
+			}
+		}
+		return all
+	}
+	e.nobody, e.clients = list(nil), make(map[string][]hashedSecret, len(clients))
+	for id, secrets := range clients {
+		e.clients[id] = list(secrets)
+	}
+	e.c.Clients = nil
 }
 
 // Format prints the type's name, whatever the verb.
@@ -255,7 +289,9 @@ func (e *TokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve returns the client that may have a token, or why not.
-func (e *TokenEndpoint) serve(w http.ResponseWriter, r *http.Request, now time.Time) (client string, refused *tokenError) {
+func (e *TokenEndpoint) serve(
+	w http.ResponseWriter, r *http.Request, now time.Time,
+) (client string, refused *tokenError) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return "", &tokenError{http.StatusMethodNotAllowed, "invalid_request", "the method is not POST"}
@@ -276,9 +312,12 @@ func (e *TokenEndpoint) serve(w http.ResponseWriter, r *http.Request, now time.T
 	return client, refused
 }
 
-func (e *TokenEndpoint) authenticate(w http.ResponseWriter, r *http.Request, now time.Time) (client string, refused *tokenError) {
+func (e *TokenEndpoint) authenticate(
+	w http.ResponseWriter, r *http.Request, now time.Time,
+) (client string, refused *tokenError) {
 	invalid := func(why string) *tokenError { return &tokenError{http.StatusBadRequest, "invalid_request", why} }
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return "", invalid("the body is not a form")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, longestTokenRequest))
@@ -308,13 +347,15 @@ func (e *TokenEndpoint) authenticate(w http.ResponseWriter, r *http.Request, now
 		w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
 		id, secret = unescape(user), unescape(password)
 	}
-	known, ok := e.c.Clients[id]
+	known, ok := e.clients[id]
 	if !ok {
-		known = []Secret{{Value: "no client has this secret, and comparing takes as long"}}
+		known = e.nobody
 	}
 	right := false
-	for _, s := range known {
-		right = same(secret, []byte(s.Value)) && s.alive(now) || right
+	sum := sha256.Sum256([]byte(secret))
+	for i := range known {
+		s := &known[i]
+		right = subtle.ConstantTimeCompare(sum[:], s.sum[:]) == 1 && !s.nobody && s.alive(now) || right
 	}
 	switch {
 	case !ok:

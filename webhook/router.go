@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 )
 
 // Kinds of a [Notice]: the kit's words for what happened. A driver's may have others, below the same two prefixes or
@@ -59,8 +61,8 @@ type Router struct {
 	// Translate says what an event tells; a driver's. Nil: one notice of the event's own kind, about no record. An
 	// error is one of the event: it will not get better by being tried again.
 	Translate func(e Event) ([]Notice, error)
-	// OnNotice is told of each notice before anything else is done with it, also of those that come too late. Its error
-	// is the notice's. Nil: nobody is.
+	// OnNotice is told of each notice before anything else is done with it, also of those that come too late; of a hint,
+	// which is anybody's word, once it was confirmed. Its error is the notice's. Nil: nobody is.
 	OnNotice func(ctx context.Context, n Notice) error
 	// Routes are by kind: "resource.changed" first, then "resource.*".
 	Routes map[string]Route
@@ -99,8 +101,14 @@ func (r *Router) Handle(ctx context.Context, e Event) error {
 }
 
 func (r *Router) one(ctx context.Context, n Notice) error {
-	if r.OnNotice != nil {
-		if err := r.OnNotice(ctx, n); err != nil {
+	tell := func(n Notice) error {
+		if r.OnNotice == nil {
+			return nil
+		}
+		return r.OnNotice(ctx, n)
+	}
+	if n.Event.Trust != Hint {
+		if err := tell(n); err != nil {
 			return err
 		}
 	}
@@ -117,6 +125,9 @@ func (r *Router) one(ctx context.Context, n Notice) error {
 			}
 			if n.Event.Trust == Hint {
 				n.Event.Body = nil
+				if err = tell(n); err != nil {
+					return err
+				}
 			}
 		}
 		return r.route(n.Kind)(ctx, n)
@@ -131,6 +142,36 @@ func (r *Router) one(ctx context.Context, n Notice) error {
 	}
 	_, err := r.Order.Do(ctx, n.Event.Partner+"\x00"+n.Event.Integration+"\x00"+family+"\x00"+n.Record, v, do)
 	return err
+}
+
+// Forget removes from s the failed events of an integration that tell of a record, for whoever erases it: their bodies
+// may hold its data. family is the first part of the notices' kind, "transaction". An event that tells of several
+// records goes with all of them. Events that cannot be translated may tell of it as well: nobody knows, they stay, and
+// unread is how many there are. The error is the store's.
+func (r *Router) Forget(
+	ctx context.Context, s Failures, integration, family, record string,
+) (removed, unread int, err error) {
+	if integration == "" || family == "" || record == "" || r.Translate == nil {
+		return 0, 0, errors.New("webhook: Forget wants an integration, a family, a record and Router.Translate")
+	}
+	for f, err := range s.List(ctx, integration, time.Time{}, time.Time{}) {
+		if err != nil {
+			return removed, unread, fmt.Errorf("webhook: list failures: %w", err)
+		}
+		notices, err := r.Translate(f.Event)
+		if err != nil {
+			unread++
+			continue
+		}
+		if !slices.ContainsFunc(notices, func(n Notice) bool { return n.Of(family) && n.Record == record }) {
+			continue
+		}
+		if err := s.Remove(ctx, f.Event.Key); err != nil {
+			return removed, unread, fmt.Errorf("webhook: remove a failure: %w", err)
+		}
+		removed++
+	}
+	return removed, unread, nil
 }
 
 func (r *Router) route(kind string) Route {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -42,7 +43,6 @@ type Subscriber struct {
 }
 
 type cached struct {
-	partner     string
 	generations []Generation
 	until       time.Time // when one of them ends; zero: never
 	verifier    *Verifier
@@ -275,15 +275,18 @@ func (s *Subscriber) Endpoint(r *http.Request, key, account string, p Partner) (
 
 func (g Generation) alive(now time.Time) bool { return g.Stage != Retired || now.Before(g.NotAfter) }
 
-// verifier returns the one for a registration's secrets: the same while they are, so that its Uses count.
+// verifier returns one for p and a registration's secrets: with the same keys while they are, so that their uses count.
 func (s *Subscriber) verifier(reg Registration, p Partner, now time.Time) (*Verifier, error) {
 	s.mu.Lock()
 	c, ok := s.cache[reg.Key]
 	s.mu.Unlock()
-	if ok && c.partner == p.Name && slices.Equal(c.generations, reg.Generations) && (c.until.IsZero() || now.Before(c.until)) {
-		return c.verifier, nil
+	over := !c.until.IsZero() && !now.Before(c.until)
+	if ok && !over && slices.Equal(c.generations, reg.Generations) {
+		if v := c.verifier.as(p); v != nil {
+			return v, nil
+		}
 	}
-	c = cached{partner: p.Name, generations: reg.Generations}
+	c = cached{generations: reg.Generations}
 	var secrets []Secret
 	for _, g := range slices.Backward(reg.Generations) { // the newest first
 		if g.Secret == "" || !g.alive(now) {
@@ -303,11 +306,32 @@ func (s *Subscriber) verifier(reg Registration, p Partner, now time.Time) (*Veri
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.cache) >= maxCached {
-		clear(s.cache)
+	if _, there := s.cache[reg.Key]; !there && len(s.cache) >= maxCached {
+		for victim := range s.cache { // any: that one's uses begin anew, and no other's
+			delete(s.cache, victim)
+			break
+		}
 	}
 	s.cache[reg.Key] = c
 	return c.verifier, nil
+}
+
+// as returns a verifier of the same secrets for what p sends, nil if p reads secrets in another way. A Partner has
+// functions, which cannot be compared: all of p but its way of reading secrets is taken as it is.
+func (v *Verifier) as(p Partner) *Verifier {
+	if len(p.problems()) > 0 {
+		return nil
+	}
+	check := v.check
+	if !reflect.DeepEqual(v.partner.Scheme, p.Scheme) {
+		_, was := v.partner.Scheme.(Custom)
+		custom, is := p.Scheme.(Custom)
+		if !was || !is || custom.Verify == nil {
+			return nil
+		}
+		check = &customCheck{custom}
+	}
+	return &Verifier{partner: p, check: check, keys: v.keys, lifetime: v.lifetime}
 }
 
 // begin adds a generation that is wanted. Its URL, and our secret, are stored before anybody is told of them.

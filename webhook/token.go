@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// same compares in a time that does not depend on how much of want is right, nor on its length.
+// same compares in a time that does not depend on how much of got is right, and on want's length by what hashing it
+// takes.
 func same(got string, want []byte) bool {
 	g, w := sha256.Sum256([]byte(got)), sha256.Sum256(want)
 	return subtle.ConstantTimeCompare(g[:], w[:]) == 1

@@ -131,7 +131,8 @@ func (v Coverage) changed(ctx context.Context, c ChangeSet, byWebhook bool) erro
 }
 
 // Hear returns a webhook.Router's OnNotice: it notes in the ledger which records webhooks told of, whatever becomes of
-// them afterwards.
+// them afterwards. The router tells of a hint when it was confirmed, so that a stranger who sends some does not make
+// missing webhooks look as if they had come.
 func Hear(l Ledger) func(ctx context.Context, n webhook.Notice) error {
 	return func(ctx context.Context, n webhook.Notice) error {
 		for _, kind := range []driver.Kind{driver.KindResource, driver.KindTransaction, driver.KindMedia} {

@@ -14,9 +14,9 @@ import (
 type MemoryLedger struct {
 	Max int // webhooks, and changes; 0: 100 000 of each
 
-	mu    sync.Mutex // guards the fields below
-	heard map[mark][]time.Time
-	order []mark // of heard, as they came
+	mu    sync.Mutex           // guards the fields below
+	heard map[mark][]time.Time // in their order
+	order []notice             // of heard, as they came
 	found []Found
 	known map[version]bool // of found
 }
@@ -24,6 +24,11 @@ type MemoryLedger struct {
 type mark struct {
 	Collection
 	id string
+}
+
+type notice struct {
+	mark
+	at time.Time
 }
 
 type version struct {
@@ -46,24 +51,35 @@ func (l *MemoryLedger) Hear(_ context.Context, c Collection, id string, at time.
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := mark{c, id}
-	if slices.ContainsFunc(l.heard[m], at.Equal) {
+	if _, known := slices.BinarySearchFunc(l.heard[m], at, time.Time.Compare); known {
 		return nil
 	}
 	if len(l.order) >= l.max() {
-		first := l.order[0]
+		l.forget(l.order[0])
 		l.order = l.order[1:]
-		if rest := l.heard[first][1:]; len(rest) > 0 {
-			l.heard[first] = rest
-		} else {
-			delete(l.heard, first)
-		}
 	}
 	if l.heard == nil {
 		l.heard = map[mark][]time.Time{}
 	}
-	l.heard[m] = append(l.heard[m], at)
-	l.order = append(l.order, m)
+	times := l.heard[m]
+	i, _ := slices.BinarySearchFunc(times, at, time.Time.Compare)
+	l.heard[m] = slices.Insert(times, i, at) // at the end, mostly
+	l.order = append(l.order, notice{m, at})
 	return nil
+}
+
+// forget removes one of heard; mu is held.
+func (l *MemoryLedger) forget(n notice) {
+	times := l.heard[n.mark]
+	i, _ := slices.BinarySearchFunc(times, n.at, time.Time.Compare)
+	switch {
+	case len(times) == 1:
+		delete(l.heard, n.mark)
+	case i == 0: // mostly
+		l.heard[n.mark] = times[1:]
+	default:
+		l.heard[n.mark] = slices.Delete(times, i, i+1)
+	}
 }
 
 // Find implements [Ledger].
@@ -105,11 +121,12 @@ func (l *MemoryLedger) Tally(_ context.Context, q TallyQuery) ([]Tally, error) {
 			counts[f.Collection] = t
 		}
 		from, to := f.Since.Add(-Skew), f.At.Add(q.Grace)
-		told := func(at time.Time) bool { return !at.Before(from) && !at.After(to) }
+		times := l.heard[mark{f.Collection, f.ID}]
+		next, _ := slices.BinarySearchFunc(times, from, time.Time.Compare)
 		switch {
 		case f.ByWebhook:
 			t.ByWebhook++
-		case slices.ContainsFunc(l.heard[mark{f.Collection, f.ID}], told):
+		case next < len(times) && !times[next].After(to):
 			t.Raced++
 		case q.Now.After(to):
 			t.Missed++

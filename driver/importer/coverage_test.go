@@ -222,6 +222,101 @@ func TestMemoryLedger_Bounded(t *testing.T) {
 	}
 }
 
+// Webhooks of one record that come in any order: once each, and the ones that came first are forgotten first.
+func TestMemoryLedger_AnyOrder(t *testing.T) {
+	t.Parallel()
+	l, start := &importer.MemoryLedger{Max: 4}, time.Now()
+	at := func(hour int) time.Time { return start.Add(time.Duration(hour) * time.Hour) }
+	version := int64(0)
+	for _, tt := range []struct {
+		hears []int
+		want  []int
+	}{
+		{[]int{5, 1, 9, 1, 5, 3}, []int{1, 3, 5, 9}}, {[]int{7}, []int{1, 3, 7, 9}}, {[]int{2}, []int{2, 3, 7, 9}},
+		{[]int{4, 6, 8}, []int{2, 4, 6, 8}}, {[]int{0}, []int{0, 4, 6, 8}},
+	} {
+		for _, hour := range tt.hears {
+			if err := l.Hear(t.Context(), resources, "r", at(hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var told []int
+		for hour := range 12 {
+			version++
+			f := importer.Found{Collection: resources, ID: "r", Version: version, Since: at(hour), At: at(hour)}
+			if err := l.Find(t.Context(), []importer.Found{f}); err != nil {
+				t.Fatal(err)
+			}
+			got, err := l.Tally(t.Context(), importer.TallyQuery{From: at(hour), To: at(hour).Add(1), Grace: 1, Now: at(99)})
+			if err != nil || len(got) != 1 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if got[0].Raced > 0 {
+				told = append(told, hour)
+			}
+		}
+		if !slices.Equal(told, tt.want) {
+			t.Errorf("after %v: of the hours %v, want %v", tt.hears, told, tt.want)
+		}
+	}
+}
+
+// BenchmarkMemoryLedger_Hear: many webhooks about one record, when as many are known.
+func BenchmarkMemoryLedger_Hear(b *testing.B) {
+	l, at := &importer.MemoryLedger{}, time.Now()
+	hear := func(i int) {
+		if err := l.Hear(b.Context(), resources, "r", at.Add(time.Duration(i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	const known = 100_000
+	for i := range known {
+		hear(i)
+	}
+	b.ReportAllocs()
+	for i := known; b.Loop(); i++ {
+		hear(i)
+	}
+}
+
+// A stranger's hints do not make a webhook that never came look as if it had, as far as they are found to be wrong.
+func TestHearIsToldOfConfirmedHintsOnly(t *testing.T) {
+	t.Parallel()
+	l := &recordingLedger{}
+	r := &webhook.Router{
+		OnNotice: importer.Hear(l),
+		Translate: func(e webhook.Event) ([]webhook.Notice, error) {
+			return []webhook.Notice{{Kind: webhook.ResourceChanged, Record: string(e.Body), Thin: true}}, nil
+		},
+		Confirm: func(_ context.Context, n webhook.Notice) (any, error) {
+			switch n.Record {
+			case "wrong":
+				return nil, webhook.ErrUnconfirmed
+			case "unknown":
+				return nil, errPage
+			}
+			return driver.Confirmed{}, nil
+		},
+		Default: func(context.Context, webhook.Notice) error { return nil },
+	}
+	for _, trust := range []webhook.Trust{webhook.Hint, webhook.Signed} {
+		for _, record := range []string{"right", "wrong", "unknown"} {
+			e := webhook.Event{Key: record, Integration: "in-1", Trust: trust, Body: []byte(record), ReceivedAt: time.Now()}
+			if err := r.Handle(t.Context(), e); errors.Is(err, errPage) != (record == "unknown") {
+				t.Errorf("%s: %v", record, err)
+			}
+		}
+	}
+	want := []string{"in-1 resource right", "in-1 resource right", "in-1 resource wrong", "in-1 resource unknown"}
+	if !slices.Equal(l.heard, want) {
+		t.Errorf("got %q, want %q", l.heard, want)
+	}
+	l.err = errors.New("disk full")
+	if err := r.Handle(t.Context(), webhook.Event{Integration: "in-1", Body: []byte("right")}); !errors.Is(err, l.err) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestChangeEarliest: by the partner's time of update if it moved, else by when the record was seen last as it was.
 func TestChangeEarliest(t *testing.T) {
 	t.Parallel()
