@@ -68,7 +68,7 @@ func newCounts(p *plan, tiers []tierCounts, slots []slot) counts {
 	}
 	c := counts{p: p, tiers: tiers, slots: slots, free: -1, parked: math.MinInt64}
 	for i := range c.tiers {
-		c.tiers[i].init(&p.specs[i], p)
+		c.tiers[i].init(&p.specs[i])
 	}
 	c.rest = newRest(p)
 	return c
@@ -108,9 +108,14 @@ func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 	n := cost + ahead
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
-		if s.method != byRing || t.foreign > 0 || now-t.ring.start >= t.ring.sub {
-			t.expire(s, c.p, now)
+		if s.method == byRing && t.more == nil {
+			if now-t.ring.start >= s.sub {
+				t.used -= t.ring.expire(now, s.sub)
+			}
+			fits = fits && s.limit-t.used-busy >= n
+			continue
 		}
+		t.expire(s, c.p, now)
 		room := t.free(s, c.p, now, busy, c.inflight)
 		if s.method == byFlight {
 			fits = fits && room >= 1+min(ahead, 1)
@@ -122,7 +127,7 @@ func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 	for i := 0; low && fits && i < len(c.tiers); i++ {
 		t, s := &c.tiers[i], &c.p.specs[i]
 		fits = c.rest.room(c.p, i, cost, ahead, now) &&
-			(t.foreign == 0 || s.method == byFlight || t.free(s, c.p, now, busy, c.inflight) >= n+c.kept(i, cost))
+			(t.foreign() == 0 || s.method == byFlight || t.free(s, c.p, now, busy, c.inflight) >= n+c.kept(i, cost))
 	}
 	if fits {
 		return verdict{ok: true}
@@ -149,9 +154,9 @@ func (c *counts) refuse(cost, ahead int64, low bool, busy int64) verdict {
 		if s.method == byFlight && room >= 1+min(ahead, 1) || s.method != byFlight && room >= n {
 			continue
 		}
-		if s.method != byFlight && cost > t.limit {
-			if cost <= min(t.told, s.limit) { // the pace alone is below it
-				t.paced = cost
+		if s.method != byFlight && cost > t.limit(s) {
+			if m := t.more; m != nil && cost <= min(m.told, s.limit) { // the pace alone is below it
+				m.paced = cost
 				t.limits(s, c.p, c.now)
 				c.follow(i)
 				return c.ask(cost, ahead, low, c.now)
@@ -295,10 +300,14 @@ func (c *counts) observe(sentAt, now int64, obs []Observation) {
 			continue
 		}
 		for _, o := range obs {
-			if int64(o.Per) != s.per || sentAt < t.seen {
+			if int64(o.Per) != s.per {
 				continue
 			}
-			t.seen = sentAt
+			m := t.has(s)
+			if sentAt < m.seen {
+				continue
+			}
+			m.seen = sentAt
 			t.expire(s, c.p, c.now)
 			if o.Limit > 0 {
 				t.cut(s, c.p, c.now, o.Limit)
@@ -324,14 +333,16 @@ func (c *counts) park(until int64) { c.parked = max(c.parked, until) }
 
 // sitOut admits nothing for a window of the tier, as if all had been spent at the time.
 func (t *tierCounts) sitOut(s *spec, at int64) {
+	wait := s.per
 	switch s.method {
 	case byFlight:
+		return
 	case byBucket:
 		full := float64(s.limit) / float64(s.tier.Requests) * float64(s.per)
-		t.shut = max(t.shut, at+int64(min(math.Ceil(full), float64(maxPer))))
-	default:
-		t.shut = max(t.shut, at+s.per)
+		wait = int64(min(math.Ceil(full), float64(maxPer)))
 	}
+	m := t.has(s)
+	m.shut = max(m.shut, at+wait)
 }
 
 // idle reports that nothing is lost when the key is forgotten.
@@ -342,11 +353,11 @@ func (c *counts) idle(now int64) bool {
 	}
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
-		if s.method == byRing && t.used > 0 && c.now-t.ring.start < ringSize*t.ring.sub {
+		if s.method == byRing && t.used > 0 && c.now-t.ring.start < ringSize*s.sub {
 			return false // without moving on, which would take memory
 		}
 		t.expire(s, c.p, c.now)
-		if t.spent(s, c.p, c.now) > 0 || t.foreign > 0 || t.shut > c.now {
+		if t.spent(s, c.p, c.now) > 0 || t.foreign() > 0 || t.shut() > c.now {
 			return false
 		}
 	}
@@ -361,12 +372,12 @@ func (c *counts) usage(now int64) Usage {
 		t.expire(s, c.p, c.now)
 		used := c.inflight
 		if s.method != byFlight {
-			used = t.spent(s, c.p, c.now) + t.foreign + c.held + c.late
-			if t.shut > c.now {
-				used = max(used, t.limit)
+			used = t.spent(s, c.p, c.now) + t.foreign() + c.held + c.late
+			if t.shut() > c.now {
+				used = max(used, t.limit(s))
 			}
 		}
-		u.Tiers[i] = TierUsage{Tier: s.tier, Limit: t.limit, Used: used}
+		u.Tiers[i] = TierUsage{Tier: s.tier, Limit: t.limit(s), Used: used}
 	}
 	if c.parked > c.now {
 		u.ParkedUntil = c.p.time(c.parked)

@@ -125,7 +125,7 @@ func (c *counts) used() (most float64) {
 		t, s := &c.tiers[i], &c.p.specs[i]
 		if s.method != byFlight {
 			t.expire(s, c.p, c.now)
-			most = max(most, float64(t.spent(s, c.p, c.now)+t.foreign+c.held+c.late)/float64(s.limit))
+			most = max(most, float64(t.spent(s, c.p, c.now)+t.foreign()+c.held+c.late)/float64(s.limit))
 		}
 	}
 	return most
@@ -135,7 +135,7 @@ func (c *counts) used() (most float64) {
 func (c *counts) keep(share float64) {
 	for i := range c.tiers {
 		if t, s := &c.tiers[i], &c.p.specs[i]; s.method != byFlight {
-			t.paced = paced(s.most(), share)
+			t.has(s).paced = paced(s.most(), share)
 			t.limits(s, c.p, c.now)
 			c.follow(i)
 		}
@@ -316,7 +316,7 @@ func (l *Limiter) spacing(k *key, cost int64) int64 {
 	limit := s.limit
 	switch {
 	case l.quota == nil:
-		limit = k.tiers[l.even].limit
+		limit = k.tiers[l.even].limit(s)
 	case k.pace != nil:
 		limit = paced(limit, k.pace.share)
 	}

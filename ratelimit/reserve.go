@@ -36,7 +36,7 @@ func newRest(p *plan) *rest {
 	}
 	r := &rest{tiers: make([]tierCounts, len(p.rest))}
 	for i := range r.tiers {
-		r.tiers[i].init(&p.rest[i], p)
+		r.tiers[i].init(&p.rest[i])
 	}
 	return r
 }
@@ -57,8 +57,8 @@ func (r *rest) charge(p *plan, at, cost int64) {
 }
 
 // need is how much room a call needs in a tier of its own: with what is ahead, or all of it if it costs more than there ever is.
-func (r *rest) need(i int, cost, n int64) int64 {
-	if limit := r.tiers[i].limit; cost > limit {
+func (r *rest) need(p *plan, i int, cost, n int64) int64 {
+	if limit := r.tiers[i].limit(&p.rest[i]); cost > limit {
 		return limit
 	}
 	return n
@@ -72,23 +72,23 @@ func (r *rest) room(p *plan, i int, cost, ahead, now int64) bool {
 	if s.method == byFlight {
 		return free >= 1+min(ahead, 1)
 	}
-	return free >= r.need(i, cost, cost+ahead)
+	return free >= r.need(p, i, cost, cost+ahead)
 }
 
 // when is when a tier will have room.
 func (r *rest) when(p *plan, i int, cost, ahead, now int64) (at int64, open bool) {
-	return r.tiers[i].when(&p.rest[i], p, now, r.need(i, cost, cost+ahead), r.held+r.late, r.inflight, r.dated)
+	return r.tiers[i].when(&p.rest[i], p, now, r.need(p, i, cost, cost+ahead), r.held+r.late, r.inflight, r.dated)
 }
 
 // kept is how much of a tier's room a call below Interactive leaves, when others spend from it too: what is not yet used of the reserve, unless
 // the call costs more than the rest.
 func (c *counts) kept(i int, cost int64) int64 {
 	t, s, own := &c.tiers[i], &c.p.specs[i], &c.rest.tiers[i]
-	if t.foreign == 0 || s.method == byFlight {
+	if t.foreign() == 0 || s.method == byFlight {
 		return 0 // then the two counts leave it by themselves
 	}
 	others := t.spent(s, c.p, c.now) + c.held + c.late - own.spent(&c.p.rest[i], c.p, c.now) - c.rest.held - c.rest.late
-	return max(0, min(c.p.reserved(t.limit)-max(0, others), t.limit-cost))
+	return max(0, min(c.p.reserved(t.limit(s))-max(0, others), t.limit(s)-cost))
 }
 
 // follow has the rest follow the limits in force.
@@ -97,7 +97,10 @@ func (c *counts) follow(i int) {
 		return
 	}
 	t, s := &c.tiers[i], &c.p.specs[i]
-	limit := min(t.told, t.paced, s.most())
-	c.rest.tiers[i].told = limit - c.p.reserved(limit)
+	limit := s.most()
+	if m := t.more; m != nil {
+		limit = min(m.told, m.paced, limit)
+	}
+	c.rest.tiers[i].has(&c.p.rest[i]).told = limit - c.p.reserved(limit)
 	c.rest.tiers[i].limits(&c.p.rest[i], c.p, c.now)
 }

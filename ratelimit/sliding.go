@@ -78,107 +78,108 @@ func (l *slidingLog) freed(need, per int64) (at, missing int64) {
 const ringSize = 64 + 1
 
 // slidingRing counts a window in sub-windows, each charged until its end has left the window: never too little, and
-// too much by at most one sub-window.
+// too much by at most one sub-window. Its methods are told how long a sub-window is.
 type slidingRing struct {
-	counts []int64 // of the last sub-windows: few, or all if it takes them; nil until something is counted
-	cur    int     // the sub-window that is being filled
-	start  int64   // when it began
-	sub    int64   // length of a sub-window
-	few    [fewSubs]int64
+	start int64            // when the sub-window began that is being filled
+	few   [fewSubs]int64   // the last sub-windows, while they are all that is needed
+	all   *[ringSize]int64 // else
+	cur   uint8            // the sub-window that is being filled
+}
+
+// fewSubs is how many sub-windows a ring begins with: enough for a key that is used seldom, or in bursts.
+const fewSubs = 3
+
+// counts are the sub-windows.
+func (r *slidingRing) counts() []int64 {
+	if r.all != nil {
+		return r.all[:]
+	}
+	return r.few[:]
 }
 
 // expire moves on to the sub-window of now and returns the cost of those that have left.
-func (r *slidingRing) expire(now int64) (freed int64) {
-	if now-r.start < r.sub {
+func (r *slidingRing) expire(now, sub int64) (freed int64) {
+	if now-r.start < sub {
 		return 0
 	}
-	return r.move((now - r.start) / r.sub)
+	return r.move((now-r.start)/sub, sub)
 }
 
 // move moves on by sub-windows.
-func (r *slidingRing) move(steps int64) (freed int64) {
-	r.start += steps * r.sub
-	if r.counts == nil {
-		return 0
-	}
+func (r *slidingRing) move(steps, sub int64) (freed int64) {
+	r.start += steps * sub
+	counts := r.counts()
 	if steps >= ringSize {
-		for i, n := range r.counts {
+		for i, n := range counts {
 			freed += n
-			r.counts[i] = 0
+			counts[i] = 0
 		}
 		return freed
 	}
 	for range steps {
-		next := r.cur + 1
-		if next == len(r.counts) {
+		next := int(r.cur) + 1
+		if next == len(counts) {
 			next = 0
 		}
-		if r.counts[next] != 0 && len(r.counts) < ringSize { // it is still in the window
+		if counts[next] != 0 && r.all == nil { // it is still in the window
 			r.grow()
-			next = 0
+			counts, next = r.all[:], 0
 		}
-		r.cur = next
-		freed += r.counts[next]
-		r.counts[next] = 0
+		r.cur = uint8(next)
+		freed += counts[next]
+		counts[next] = 0
 	}
 	return freed
 }
 
-// fewSubs is how many sub-windows a ring begins with: enough for a key that is used seldom, or in bursts.
-const fewSubs = 4
-
 // grow makes room for all sub-windows; the one that is being filled becomes the last.
 func (r *slidingRing) grow() {
-	counts := make([]int64, ringSize)
-	n := copy(counts[ringSize-len(r.counts):], r.counts[r.cur+1:])
-	copy(counts[ringSize-len(r.counts)+n:], r.counts[:r.cur+1])
-	r.counts, r.cur = counts, ringSize-1
+	all := new([ringSize]int64)
+	n := copy(all[ringSize-fewSubs:], r.few[r.cur+1:])
+	copy(all[ringSize-fewSubs+n:], r.few[:r.cur+1])
+	r.all, r.cur = all, ringSize-1
 }
 
 // add counts a charge and reports whether it is still in the window. at is not later than the sub-window being filled.
-func (r *slidingRing) add(at, cost int64) bool {
-	if r.counts == nil {
-		r.counts, r.cur = r.few[:], 0
-	}
+func (r *slidingRing) add(at, cost, sub int64) bool {
 	age := int64(0)
 	if at < r.start {
-		if age = (r.start - at + r.sub - 1) / r.sub; age >= ringSize {
+		if age = (r.start - at + sub - 1) / sub; age >= ringSize {
 			return false
 		}
-		if age >= int64(len(r.counts)) {
+		if age >= fewSubs && r.all == nil {
 			r.grow()
 		}
 	}
-	i := r.cur - int(age)
+	counts := r.counts()
+	i := int(r.cur) - int(age)
 	if i < 0 {
-		i += len(r.counts)
+		i += len(counts)
 	}
-	r.counts[i] += cost
+	counts[i] += cost
 	return true
 }
 
 // each calls f for every sub-window that holds something, oldest first, with the time at which its charges are counted at the
 // latest, until f returns false.
-func (r *slidingRing) each(f func(last, cost int64) bool) {
-	if r.counts == nil {
-		return
-	}
-	for age := len(r.counts) - 1; age >= 0; age-- {
-		i := r.cur - age
+func (r *slidingRing) each(sub int64, f func(last, cost int64) bool) {
+	counts := r.counts()
+	for age := len(counts) - 1; age >= 0; age-- {
+		i := int(r.cur) - age
 		if i < 0 {
-			i += len(r.counts)
+			i += len(counts)
 		}
-		if n := r.counts[i]; n != 0 && !f(r.start-int64(age-1)*r.sub-1, n) {
+		if n := counts[i]; n != 0 && !f(r.start-int64(age-1)*sub-1, n) {
 			return
 		}
 	}
 }
 
 // freed is slidingLog's.
-func (r *slidingRing) freed(need int64) (at, missing int64) {
-	r.each(func(last, cost int64) bool {
+func (r *slidingRing) freed(need, sub int64) (at, missing int64) {
+	r.each(sub, func(last, cost int64) bool {
 		need -= cost
-		at = last + 1 + (ringSize-1)*r.sub
+		at = last + 1 + (ringSize-1)*sub
 		return need > 0
 	})
 	return at, max(need, 0)

@@ -25,17 +25,17 @@ func TestLogMerges(t *testing.T) {
 
 // Each charge stays in the ring for a window, and for at most a sub-window more.
 func TestRingIsNeverUnder(t *testing.T) {
-	const per = 6400
-	for late := int64(0); late < per/64; late += 7 {
+	const per, sub = 6400, 6400 / 64
+	for late := int64(0); late < sub; late += 7 {
 		for _, at := range []int64{0, 1, 50, 99, 100, 6399, 6400, 12345} {
-			r := slidingRing{sub: per / 64}
-			r.expire(at + late) // the clock may be ahead of what is charged
-			r.add(at, 1)
+			var r slidingRing
+			r.expire(at+late, sub) // the clock may be ahead of what is charged
+			r.add(at, 1, sub)
 			var now int64
-			for now = at + late; r.expire(now) == 0; now++ {
+			for now = at + late; r.expire(now, sub) == 0; now++ {
 			}
-			if stay := now - at; stay < per || stay > per+per/64 {
-				t.Fatalf("charged at %d, it stayed for %d, want %d to %d", at, stay, per, per+per/64)
+			if stay := now - at; stay < per || stay > per+sub {
+				t.Fatalf("charged at %d, it stayed for %d, want %d to %d", at, stay, per, per+sub)
 			}
 		}
 	}

@@ -177,8 +177,8 @@ func (k *key) snapshot(l *Limiter, grant int64, clean bool) []byte {
 		n := 0
 		t.charges(s, l.plan, now, func(int64, int64) { n++ })
 		shut := int64(0)
-		if t.shut > now {
-			shut = t.shut - now
+		if t.shut() > now {
+			shut = t.shut() - now
 		}
 		b = binary.AppendUvarint(b, uint64(shut))
 		b = binary.AppendUvarint(b, uint64(n))
@@ -307,7 +307,10 @@ func (l *Limiter) restore(k *key, data []byte) error {
 				continue
 			}
 			known = true
-			t.shut = max(t.shut, now+min(st.shut, 2*int64(maxPer))-elapsed)
+			if until := now + min(st.shut, 2*int64(maxPer)) - elapsed; until > now {
+				m := t.has(spec)
+				m.shut = max(m.shut, until)
+			}
 			for _, c := range st.charges {
 				if age := elapsed + s.at - c.at; age < spec.per || spec.method == byBucket {
 					t.charge(spec, l.plan, now-age, min(c.cost, maxRequests))

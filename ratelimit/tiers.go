@@ -25,6 +25,7 @@ type spec struct {
 	method method
 	limit  int64 // requests; of a bucket: its burst; of byFlight: requests in flight
 	per    int64 // nanoseconds
+	sub    int64 // byRing: the length of a sub-window
 }
 
 // most is the limit as stated, of requests per window.
@@ -66,7 +67,7 @@ func newPlan(tiers Tiers, epoch time.Time) *plan {
 		case t.Requests <= exactLimit:
 			s.method = byLog
 		default:
-			s.method = byRing
+			s.method, s.sub = byRing, (s.per+ringSize-2)/(ringSize-1)
 		}
 		if most := t.ceiling(); most < p.maxCost || p.maxTier == "" {
 			p.maxCost, p.maxTier = most, s.name
@@ -90,13 +91,18 @@ func (p *plan) time(ns int64) time.Time { return p.epoch.Add(time.Duration(ns)) 
 func (p *plan) nanos(ns int64) int64 { return p.wall + ns }
 
 // tierCounts is the state of one tier of one key: what the partner has counted, and the limit in force. Requests in
-// flight are counted for all tiers together, by counts.
+// flight are counted for all tiers together, by counts. It is small: there is one for each tier of every key.
 type tierCounts struct {
+	used int64 // charged now; not kept by byBucket
+	ring slidingRing
+	more *tierMore // nil: its zero is what newMore returns
+}
+
+// tierMore is what is known of a tier beyond a ring: what another way of counting needs, what the partner said, what was learnt.
+type tierMore struct {
 	limit   int64 // in force: the tier's own, or less
-	used    int64 // charged now; not kept by byBucket
 	shut    int64 // nothing is admitted before: a window that is sat out
 	foreign int64 // what others must have spent, going by what the partner reported last; until foreignEnd
-	ring    slidingRing
 	log     slidingLog
 	window  int64 // byFixed: when the window began; byBucket: when it was last charged; math.MinInt64 at first
 	bucket  *rate.Limiter
@@ -108,33 +114,73 @@ type tierCounts struct {
 	paced      int64 // the limit by what was learnt
 }
 
-func (t *tierCounts) init(s *spec, p *plan) {
-	t.limit, t.told, t.paced = s.limit, math.MaxInt64, math.MaxInt64
-	t.shut, t.seen, t.window, t.others = math.MinInt64, math.MinInt64, math.MinInt64, math.MinInt64
-	switch s.method {
-	case byRing:
-		t.ring.sub = (s.per + ringSize - 2) / (ringSize - 1)
-	case byBucket:
-		t.bucket = rate.NewLimiter(rate.Limit(float64(s.tier.Requests)/s.tier.Per.Seconds()), int(s.limit))
+// newMore is what a tier begins with.
+func newMore(s *spec) *tierMore {
+	return &tierMore{
+		limit: s.limit, told: math.MaxInt64, paced: math.MaxInt64,
+		shut: math.MinInt64, seen: math.MinInt64, window: math.MinInt64, others: math.MinInt64,
 	}
+}
+
+func (t *tierCounts) init(s *spec) {
+	switch s.method {
+	case byRing, byFlight:
+	case byBucket:
+		t.has(s).bucket = rate.NewLimiter(rate.Limit(float64(s.tier.Requests)/s.tier.Per.Seconds()), int(s.limit))
+	default:
+		t.has(s)
+	}
+}
+
+// has returns what is to be changed of more.
+func (t *tierCounts) has(s *spec) *tierMore {
+	if t.more == nil {
+		t.more = newMore(s)
+	}
+	return t.more
+}
+
+// limit is the limit in force.
+func (t *tierCounts) limit(s *spec) int64 {
+	if t.more == nil {
+		return s.limit
+	}
+	return t.more.limit
+}
+
+// shut is before when nothing is admitted.
+func (t *tierCounts) shut() int64 {
+	if t.more == nil {
+		return math.MinInt64
+	}
+	return t.more.shut
+}
+
+// foreign is what others must have spent.
+func (t *tierCounts) foreign() int64 {
+	if t.more == nil {
+		return 0
+	}
+	return t.more.foreign
 }
 
 // expire forgets what has left the window by now.
 func (t *tierCounts) expire(s *spec, p *plan, now int64) {
-	if t.foreign > 0 && now >= t.foreignEnd {
-		t.foreign = 0
+	m := t.more
+	if m != nil && m.foreign > 0 && now >= m.foreignEnd {
+		m.foreign = 0
 	}
 	switch s.method {
 	case byLog:
-		if t.log.n > 0 {
-			t.used -= t.log.expire(now, s.per)
+		if m.log.n > 0 {
+			t.used -= m.log.expire(now, s.per)
 		}
 	case byRing:
-		t.used -= t.ring.expire(now)
+		t.used -= t.ring.expire(now, s.sub)
 	case byFixed:
-		if now-s.per >= t.window {
-			if w := now - mod(p.nanos(now), s.per); w != t.window {
-				t.window, t.used = w, 0
+		if now-s.per >= m.window {
+			if w := now - mod(p.nanos(now), s.per); w != m.window {
+				m.window, t.used = w, 0
 			}
 		}
 	}
@@ -151,41 +197,47 @@ func mod(a, b int64) int64 {
 
 // free is how much more may be spent, with busy in flight. expire has been called.
 func (t *tierCounts) free(s *spec, p *plan, now, busy, inflight int64) int64 {
-	switch {
-	case now < t.shut:
-		return -1
-	case s.method == byFlight:
-		return t.limit - inflight
-	case s.method == byBucket:
-		return int64(math.Floor(t.bucket.TokensAt(p.time(now)))) - busy - t.foreign
+	limit, foreign := s.limit, int64(0)
+	if m := t.more; m != nil {
+		if now < m.shut {
+			return -1
+		}
+		limit, foreign = m.limit, m.foreign
 	}
-	return t.limit - t.used - busy - t.foreign
+	switch s.method {
+	case byFlight:
+		return limit - inflight
+	case byBucket:
+		return int64(math.Floor(t.more.bucket.TokensAt(p.time(now)))) - busy - foreign
+	}
+	return limit - t.used - busy - foreign
 }
 
 // charge counts cost at a time that is not after the engine's now, or not by more than the calls to it are apart.
 func (t *tierCounts) charge(s *spec, p *plan, at, cost int64) {
 	switch s.method {
 	case byLog:
-		t.log.add(at, cost)
+		t.more.log.add(at, cost)
 		t.used += cost
 	case byRing:
-		t.used -= t.ring.expire(at)
-		if t.ring.add(at, cost) {
+		t.used -= t.ring.expire(at, s.sub)
+		if t.ring.add(at, cost, s.sub) {
 			t.used += cost
 		}
 	case byFixed:
 		t.expire(s, p, at)
-		if at >= t.window {
+		if at >= t.more.window {
 			t.used += cost
 		}
 	case byBucket:
 		// Room that is held stays in the bucket until now, where it is not refilled beyond the burst: no more than the
 		// partner's own bucket does. That one is never below empty.
-		at = max(at, t.window) // or time that has passed is credited again
-		t.window = at
-		tokens := int64(math.Ceil(t.bucket.TokensAt(p.time(at))))
-		if n := min(cost, tokens, int64(t.bucket.Burst())); n > 0 {
-			t.bucket.ReserveN(p.time(at), int(n))
+		m := t.more
+		at = max(at, m.window) // or time that has passed is credited again
+		m.window = at
+		tokens := int64(math.Ceil(m.bucket.TokensAt(p.time(at))))
+		if n := min(cost, tokens, int64(m.bucket.Burst())); n > 0 {
+			m.bucket.ReserveN(p.time(at), int(n))
 		}
 	}
 }
@@ -201,37 +253,39 @@ func (t *tierCounts) when(s *spec, p *plan, now, n, busy, inflight int64, dated 
 		return t.refilled(s, p, now, n, busy, dated)
 	}
 	// Those before in line will be charged too: each limit's worth of them takes a window.
-	rounds := (n - 1) / t.limit
-	n -= rounds * t.limit
+	limit, foreign, shut := t.limit(s), t.foreign(), t.shut()
+	rounds := (n - 1) / limit
+	n -= rounds * limit
 	later := min(rounds, int64(maxPer)/s.per) * s.per
-	need := n - (t.limit - t.used - busy - t.foreign)
+	need := n - (limit - t.used - busy - foreign)
 	if need <= 0 {
 		at = now
 		if s.method == byFixed && later > 0 {
-			at = t.window
+			at = t.more.window
 		}
-		return max(at+later, t.shut), false
+		return max(at+later, shut), false
 	}
 	at, missing := t.freed(s, p, need, dated)
-	if t.foreign > 0 && (missing > 0 || at > t.foreignEnd) {
-		with, still := t.freed(s, p, need-t.foreign, dated)
-		if with = max(with, t.foreignEnd); missing > 0 || with < at {
+	if foreign > 0 && (missing > 0 || at > t.more.foreignEnd) {
+		with, still := t.freed(s, p, need-foreign, dated)
+		if with = max(with, t.more.foreignEnd); missing > 0 || with < at {
 			at, missing = with, still
 		}
 	}
 	if missing > 0 {
-		return max(now, t.shut), true
+		return max(now, shut), true
 	}
-	return max(at+later, t.shut), false
+	return max(at+later, shut), false
 }
 
 // refilled is when for a bucket.
 func (t *tierCounts) refilled(s *spec, p *plan, now, n, busy int64, dated []charge) (at int64, open bool) {
+	m := t.more
 	after := func(from int64, tokens float64) int64 {
-		wait := math.Ceil(tokens/float64(t.bucket.Limit())*float64(time.Second)) + 1
+		wait := math.Ceil(tokens/float64(m.bucket.Limit())*float64(time.Second)) + 1
 		return from + int64(max(0, min(wait, float64(maxPer))))
 	}
-	at = max(t.shut, after(now, float64(n+busy+t.foreign)-t.bucket.TokensAt(p.time(now))))
+	at = max(m.shut, after(now, float64(n+busy+m.foreign)-m.bucket.TokensAt(p.time(now))))
 	// What arrives later is taken out then, and before that the bucket is no fuller than full.
 	late, held := int64(0), busy
 	for _, c := range dated {
@@ -239,11 +293,11 @@ func (t *tierCounts) refilled(s *spec, p *plan, now, n, busy int64, dated []char
 	}
 	for i := len(dated) - 1; i >= 0; i-- {
 		late += dated[i].cost
-		if short := min(n, t.limit) + held + late - t.limit; short > 0 {
+		if short := min(n, m.limit) + held + late - m.limit; short > 0 {
 			at = max(at, after(dated[i].at, float64(short)))
 		}
 	}
-	return at, min(n, t.limit)+held > t.limit
+	return at, min(n, m.limit)+held > m.limit
 }
 
 // freed returns when need of what is charged, or will be at a known time, is free again, and how much is missing.
@@ -253,12 +307,12 @@ func (t *tierCounts) freed(s *spec, p *plan, need int64, dated []charge) (at, mi
 	}
 	switch s.method {
 	case byLog:
-		at, missing = t.log.freed(need, s.per)
+		at, missing = t.more.log.freed(need, s.per)
 	case byRing:
-		at, missing = t.ring.freed(need)
+		at, missing = t.ring.freed(need, s.sub)
 	case byFixed:
 		if t.used > 0 {
-			at = t.window + s.per
+			at = t.more.window + s.per
 		}
 		missing = max(need-t.used, 0)
 	}
@@ -278,23 +332,24 @@ func (t *tierCounts) freed(s *spec, p *plan, need int64, dated []charge) (at, mi
 
 // cut puts the limit that the partner reports into force, but never more than the tier's own.
 func (t *tierCounts) cut(s *spec, p *plan, now, limit int64) {
-	t.told = limit
+	t.has(s).told = limit
 	t.limits(s, p, now)
 }
 
 // limits puts the least of what is known of the limit into force.
 func (t *tierCounts) limits(s *spec, p *plan, now int64) {
-	limit := min(t.told, t.paced)
-	t.limit = min(limit, s.limit)
+	m := t.has(s)
+	limit := min(m.told, m.paced)
+	m.limit = min(limit, s.limit)
 	if s.method != byBucket {
 		return
 	}
-	t.window = max(t.window, now)
-	if per := rate.Limit(float64(min(limit, s.tier.Requests)) / s.tier.Per.Seconds()); per != t.bucket.Limit() {
-		t.bucket.SetLimitAt(p.time(now), per)
+	m.window = max(m.window, now)
+	if per := rate.Limit(float64(min(limit, s.tier.Requests)) / s.tier.Per.Seconds()); per != m.bucket.Limit() {
+		m.bucket.SetLimitAt(p.time(now), per)
 	}
-	if int(t.limit) != t.bucket.Burst() {
-		t.bucket.SetBurstAt(p.time(now), int(t.limit))
+	if int(m.limit) != m.bucket.Burst() {
+		m.bucket.SetBurstAt(p.time(now), int(m.limit))
 	}
 }
 
@@ -303,36 +358,38 @@ func (t *tierCounts) limits(s *spec, p *plan, now int64) {
 // own count is exact, and is not to be charged twice. Once others spend more than that can explain, and for a window after, it is taken as
 // still to come.
 func (t *tierCounts) report(s *spec, p *plan, now, busy, remaining int64, reset time.Time) {
-	t.foreign = 0
+	m := t.has(s)
+	m.foreign = 0
 	least := t.free(s, p, now, busy, 0) - remaining
 	if least > 0 {
-		t.others = now + s.per
+		m.others = now + s.per
 	}
-	if now < t.others {
+	if now < m.others {
 		least += max(0, busy-1)
 	}
-	t.foreign = max(0, least)
-	t.foreignEnd = now + s.per
+	m.foreign = max(0, least)
+	m.foreignEnd = now + s.per
 	if s.method == byBucket { // it is spent until as much has been refilled
-		refill := math.Ceil(float64(t.foreign) / float64(t.bucket.Limit()) * float64(time.Second))
-		t.foreignEnd = max(t.foreignEnd, now+int64(min(refill, float64(maxPer))))
+		refill := math.Ceil(float64(m.foreign) / float64(m.bucket.Limit()) * float64(time.Second))
+		m.foreignEnd = max(m.foreignEnd, now+int64(min(refill, float64(maxPer))))
 	}
 	if !reset.IsZero() {
-		t.foreignEnd = min(t.foreignEnd, max(now, p.ns(reset)))
+		m.foreignEnd = min(m.foreignEnd, max(now, p.ns(reset)))
 	}
 }
 
 // scarce is how far apart calls are to be while others spend and little is left, so that each answer tells before the next call goes; 0 when
 // there is no need.
 func (t *tierCounts) scarce(s *spec, p *plan, now, busy int64) int64 {
-	if s.method == byFlight || s.method == byBucket || t.foreign == 0 || now >= t.others || now >= t.foreignEnd {
+	m := t.more
+	if m == nil || s.method == byFlight || s.method == byBucket || m.foreign == 0 || now >= m.others || now >= m.foreignEnd {
 		return 0
 	}
 	left := max(0, t.free(s, p, now, busy, 0))
-	if left > t.limit/scarceShare {
+	if left > m.limit/scarceShare {
 		return 0
 	}
-	return min((t.foreignEnd-now)/(left+1), s.per/scarceShare)
+	return min((m.foreignEnd-now)/(left+1), s.per/scarceShare)
 }
 
 // scarceShare: a tier with less than one in so many left is scarce.
@@ -344,7 +401,7 @@ func (t *tierCounts) spent(s *spec, p *plan, now int64) int64 {
 	case byFlight:
 		return 0
 	case byBucket:
-		return max(0, t.limit-int64(math.Floor(t.bucket.TokensAt(p.time(now)))))
+		return max(0, t.more.limit-int64(math.Floor(t.more.bucket.TokensAt(p.time(now)))))
 	}
 	return t.used
 }
@@ -353,11 +410,12 @@ func (t *tierCounts) spent(s *spec, p *plan, now int64) int64 {
 func (t *tierCounts) charges(s *spec, p *plan, now int64, f func(at, cost int64)) {
 	switch s.method {
 	case byLog:
-		for i := range t.log.n {
-			f(t.log.entry(i).at, t.log.entry(i).cost)
+		for i := range t.more.log.n {
+			e := t.more.log.entry(i)
+			f(e.at, e.cost)
 		}
 	case byRing:
-		t.ring.each(func(last, cost int64) bool {
+		t.ring.each(s.sub, func(last, cost int64) bool {
 			f(min(last, now), cost)
 			return true
 		})
