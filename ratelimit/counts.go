@@ -109,8 +109,8 @@ func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
 		if s.method == byRing && t.more == nil {
-			if now-t.ring.start >= s.sub {
-				t.used -= t.ring.expire(now, s.sub)
+			if now-t.ring.start >= t.ring.sub(s) {
+				t.used -= t.ring.expire(s, now)
 			}
 			fits = fits && s.limit-t.used-busy >= n
 			continue
@@ -353,9 +353,6 @@ func (c *counts) idle(now int64) bool {
 	}
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
-		if s.method == byRing && t.used > 0 && c.now-t.ring.start < ringSize*s.sub {
-			return false // without moving on, which would take memory
-		}
 		t.expire(s, c.p, c.now)
 		if t.spent(s, c.p, c.now) > 0 || t.foreign() > 0 || t.shut() > c.now {
 			return false

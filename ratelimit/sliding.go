@@ -74,20 +74,23 @@ func (l *slidingLog) freed(need, per int64) (at, missing int64) {
 	return at, max(need, 0)
 }
 
-// ringSize is the number of sub-windows that a window is cut into, and the one that is being filled.
-const ringSize = 64 + 1
+// ringSize is the number of sub-windows that a window is cut into, and the one that is being filled; coarseSize while little is spent.
+const (
+	ringSize   = 64 + 1
+	coarseSize = 2 + 1
+)
+
+// littleShare: of a tier of which less than one in so many is spent it is enough to know in which half of a window that was.
+const littleShare = 16
 
 // slidingRing counts a window in sub-windows, each charged until its end has left the window: never too little, and
-// too much by at most one sub-window. Its methods are told how long a sub-window is.
+// too much by at most one sub-window. It begins with halves of a window, which take little memory, and is refined when that matters.
 type slidingRing struct {
-	start int64            // when the sub-window began that is being filled
-	few   [fewSubs]int64   // the last sub-windows, while they are all that is needed
-	all   *[ringSize]int64 // else
-	cur   uint8            // the sub-window that is being filled
+	start int64             // when the sub-window began that is being filled
+	few   [coarseSize]int64 // the last sub-windows
+	all   *[ringSize]int64  // instead, once it is refined
+	cur   uint8             // the sub-window that is being filled
 }
-
-// fewSubs is how many sub-windows a ring begins with: enough for a key that is used seldom, or in bursts.
-const fewSubs = 3
 
 // counts are the sub-windows.
 func (r *slidingRing) counts() []int64 {
@@ -97,73 +100,64 @@ func (r *slidingRing) counts() []int64 {
 	return r.few[:]
 }
 
+// sub is the length of a sub-window.
+func (r *slidingRing) sub(s *spec) int64 {
+	if r.all != nil {
+		return s.fine
+	}
+	return s.half
+}
+
 // expire moves on to the sub-window of now and returns the cost of those that have left.
-func (r *slidingRing) expire(now, sub int64) (freed int64) {
+func (r *slidingRing) expire(s *spec, now int64) (freed int64) {
+	sub := r.sub(s)
 	if now-r.start < sub {
 		return 0
 	}
-	return r.move((now-r.start)/sub, sub)
-}
-
-// move moves on by sub-windows.
-func (r *slidingRing) move(steps, sub int64) (freed int64) {
+	steps := (now - r.start) / sub
 	r.start += steps * sub
 	counts := r.counts()
-	if steps >= ringSize {
-		for i, n := range counts {
-			freed += n
-			counts[i] = 0
-		}
-		return freed
-	}
-	for range steps {
-		next := int(r.cur) + 1
-		if next == len(counts) {
+	next := int(r.cur)
+	for range min(steps, int64(len(counts))) {
+		if next++; next == len(counts) {
 			next = 0
 		}
-		if counts[next] != 0 && r.all == nil { // it is still in the window
-			r.grow()
-			counts, next = r.all[:], 0
-		}
-		r.cur = uint8(next)
 		freed += counts[next]
 		counts[next] = 0
 	}
+	r.cur = uint8(next)
 	return freed
 }
 
-// grow makes room for all sub-windows; the one that is being filled becomes the last.
-func (r *slidingRing) grow() {
-	all := new([ringSize]int64)
-	n := copy(all[ringSize-fewSubs:], r.few[r.cur+1:])
-	copy(all[ringSize-fewSubs+n:], r.few[:r.cur+1])
-	r.all, r.cur = all, ringSize-1
+// refine cuts the window into more sub-windows. What is counted already is taken as counted at the end of its half: the one that is being
+// filled goes on until then.
+func (r *slidingRing) refine(s *spec) {
+	coarse := *r
+	*r = slidingRing{start: coarse.start + s.half - s.fine, all: new([ringSize]int64)}
+	coarse.each(s, func(last, cost int64) bool {
+		r.add(s, last, cost)
+		return true
+	})
 }
 
-// add counts a charge and reports whether it is still in the window. at is not later than the sub-window being filled.
-func (r *slidingRing) add(at, cost, sub int64) bool {
-	age := int64(0)
+// add counts a charge. at is not later than the sub-window being filled; what is older than all of them is put with the oldest.
+func (r *slidingRing) add(s *spec, at, cost int64) {
+	counts, age := r.counts(), int64(0)
 	if at < r.start {
-		if age = (r.start - at + sub - 1) / sub; age >= ringSize {
-			return false
-		}
-		if age >= fewSubs && r.all == nil {
-			r.grow()
-		}
+		sub := r.sub(s)
+		age = min((r.start-at+sub-1)/sub, int64(len(counts)-1))
 	}
-	counts := r.counts()
 	i := int(r.cur) - int(age)
 	if i < 0 {
 		i += len(counts)
 	}
 	counts[i] += cost
-	return true
 }
 
 // each calls f for every sub-window that holds something, oldest first, with the time at which its charges are counted at the
 // latest, until f returns false.
-func (r *slidingRing) each(sub int64, f func(last, cost int64) bool) {
-	counts := r.counts()
+func (r *slidingRing) each(s *spec, f func(last, cost int64) bool) {
+	counts, sub := r.counts(), r.sub(s)
 	for age := len(counts) - 1; age >= 0; age-- {
 		i := int(r.cur) - age
 		if i < 0 {
@@ -176,10 +170,11 @@ func (r *slidingRing) each(sub int64, f func(last, cost int64) bool) {
 }
 
 // freed is slidingLog's.
-func (r *slidingRing) freed(need, sub int64) (at, missing int64) {
-	r.each(sub, func(last, cost int64) bool {
+func (r *slidingRing) freed(s *spec, need int64) (at, missing int64) {
+	stay := r.sub(s) * int64(len(r.counts())-1)
+	r.each(s, func(last, cost int64) bool {
 		need -= cost
-		at = last + 1 + (ringSize-1)*sub
+		at = last + 1 + stay
 		return need > 0
 	})
 	return at, max(need, 0)

@@ -25,7 +25,8 @@ type spec struct {
 	method method
 	limit  int64 // requests; of a bucket: its burst; of byFlight: requests in flight
 	per    int64 // nanoseconds
-	sub    int64 // byRing: the length of a sub-window
+	half   int64 // byRing: the length of a sub-window at first
+	fine   int64 // and once it is refined
 }
 
 // most is the limit as stated, of requests per window.
@@ -67,7 +68,8 @@ func newPlan(tiers Tiers, epoch time.Time) *plan {
 		case t.Requests <= exactLimit:
 			s.method = byLog
 		default:
-			s.method, s.sub = byRing, (s.per+ringSize-2)/(ringSize-1)
+			s.method = byRing
+			s.half, s.fine = (s.per+coarseSize-2)/(coarseSize-1), (s.per+ringSize-2)/(ringSize-1)
 		}
 		if most := t.ceiling(); most < p.maxCost || p.maxTier == "" {
 			p.maxCost, p.maxTier = most, s.name
@@ -176,7 +178,7 @@ func (t *tierCounts) expire(s *spec, p *plan, now int64) {
 			t.used -= m.log.expire(now, s.per)
 		}
 	case byRing:
-		t.used -= t.ring.expire(now, s.sub)
+		t.used -= t.ring.expire(s, now)
 	case byFixed:
 		if now-s.per >= m.window {
 			if w := now - mod(p.nanos(now), s.per); w != m.window {
@@ -220,10 +222,12 @@ func (t *tierCounts) charge(s *spec, p *plan, at, cost int64) {
 		t.more.log.add(at, cost)
 		t.used += cost
 	case byRing:
-		t.used -= t.ring.expire(at, s.sub)
-		if t.ring.add(at, cost, s.sub) {
-			t.used += cost
+		t.used -= t.ring.expire(s, at)
+		if t.ring.all == nil && t.used+cost > t.limit(s)/littleShare {
+			t.ring.refine(s)
 		}
+		t.ring.add(s, at, cost)
+		t.used += cost
 	case byFixed:
 		t.expire(s, p, at)
 		if at >= t.more.window {
@@ -309,7 +313,7 @@ func (t *tierCounts) freed(s *spec, p *plan, need int64, dated []charge) (at, mi
 	case byLog:
 		at, missing = t.more.log.freed(need, s.per)
 	case byRing:
-		at, missing = t.ring.freed(need, s.sub)
+		at, missing = t.ring.freed(s, need)
 	case byFixed:
 		if t.used > 0 {
 			at = t.more.window + s.per
@@ -415,7 +419,7 @@ func (t *tierCounts) charges(s *spec, p *plan, now int64, f func(at, cost int64)
 			f(e.at, e.cost)
 		}
 	case byRing:
-		t.ring.each(s.sub, func(last, cost int64) bool {
+		t.ring.each(s, func(last, cost int64) bool {
 			f(min(last, now), cost)
 			return true
 		})
