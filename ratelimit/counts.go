@@ -3,22 +3,27 @@ package ratelimit
 import "math"
 
 // counts is what is known of one key: the engine under every limiter in memory. It is not safe for concurrent use; times are the
-// engine's.
+// engine's. What each call touches is together, and small: there may be as many keys as a partner has customers.
 type counts struct {
+	held     int64 // cost of requests in flight whose arrival is not known: charged in every tier, without end
+	inflight int32 // requests admitted and not released
+	free     int32 // the first free slot, -1 for none
+	now      int64 // the latest time seen
 	p        *plan
 	tiers    []tierCounts
-	now      int64 // the latest time seen
-	held     int64 // cost of requests in flight whose arrival is not known: charged in every tier, without end
-	inflight int64 // requests admitted and not released
-	parked   int64 // nothing is admitted before
+	rare     *rareCounts // nil: none of it
+	one      slot        // the first slot; others are in rare
+	probe    uint8
+}
+
+// rareCounts are what most keys never have.
+type rareCounts struct {
+	parked int64 // nothing is admitted before
 	// dated are charges for arrivals that are still to come at the latest (see Permit.Lost), by time; late is their cost.
 	dated []charge
 	late  int64
-	probe uint8
-	rest  *rest // nil without a reserve
-
-	slots []slot
-	free  int32 // the first free slot, -1 for none
+	rest  *rest  // nil without a reserve
+	slots []slot // but the first
 }
 
 // slot is a request that was admitted. Its gen changes when the slot is freed, so that nothing is settled twice.
@@ -33,10 +38,10 @@ type slot struct {
 type slotState uint8
 
 const (
-	slotFree    slotState = iota
-	slotHeld              // not yet counted, as far as is known
-	slotProbe             // likewise, and the key waits for what its answer tells
-	slotCharged           // counted
+	slotFree    slotState = iota // or, the first one, never used
+	slotHeld                     // not yet counted, as far as is known
+	slotProbe                    // likewise, and the key waits for what its answer tells
+	slotCharged                  // counted
 )
 
 // The states of counts.probe.
@@ -61,33 +66,81 @@ type verdict struct {
 	at   int64 // when to ask again
 }
 
-// newCounts are the counts of a key that has spent nothing, in memory that holds its tiers, zeroed, and slots to begin with; nil allocates.
-func newCounts(p *plan, tiers []tierCounts, slots []slot) counts {
+// newCounts are the counts of a key that has spent nothing, in memory that holds its tiers, zeroed; nil allocates.
+func newCounts(p *plan, tiers []tierCounts) counts {
 	if tiers == nil {
 		tiers = make([]tierCounts, len(p.specs))
 	}
-	c := counts{p: p, tiers: tiers, slots: slots, free: -1, parked: math.MinInt64}
+	c := counts{p: p, tiers: tiers, one: slot{gen: 1, next: -1}}
 	for i := range c.tiers {
 		c.tiers[i].init(&p.specs[i])
 	}
-	c.rest = newRest(p)
+	if p.rest != nil {
+		c.more().rest = newRest(p)
+	}
 	return c
 }
+
+// more returns what is to be changed of rare.
+func (c *counts) more() *rareCounts {
+	if c.rare == nil {
+		c.rare = &rareCounts{parked: math.MinInt64}
+	}
+	return c.rare
+}
+
+// rest is what calls below Interactive have spent; nil without a reserve.
+func (c *counts) rest() *rest {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.rest
+}
+
+// parked is before when nothing is admitted.
+func (c *counts) parked() int64 {
+	if c.rare == nil {
+		return math.MinInt64
+	}
+	return c.rare.parked
+}
+
+// late is the cost of what will be charged at a known time; dated is what.
+func (c *counts) late() int64 {
+	if c.rare == nil {
+		return 0
+	}
+	return c.rare.late
+}
+
+func (c *counts) dated() []charge {
+	if c.rare == nil {
+		return nil
+	}
+	return c.rare.dated
+}
+
+// pending is what is charged in every tier for requests that are not yet counted.
+func (c *counts) pending() int64 { return c.held + c.late() }
 
 // advance moves the clock on; it never goes back.
 func (c *counts) advance(now int64) {
 	c.now = max(c.now, now)
-	for len(c.dated) > 0 && c.dated[0].at <= c.now {
-		d := c.dated[0]
-		c.dated = c.dated[1:]
-		c.late -= d.cost
+	r := c.rare
+	if r == nil {
+		return
+	}
+	for len(r.dated) > 0 && r.dated[0].at <= c.now {
+		d := r.dated[0]
+		r.dated = r.dated[1:]
+		r.late -= d.cost
 		c.charge(d.at, d.cost)
 	}
-	if len(c.dated) == 0 {
-		c.dated = nil
+	if len(r.dated) == 0 {
+		r.dated = nil
 	}
-	if c.rest != nil {
-		c.rest.advance(c.p, c.now)
+	if r.rest != nil {
+		r.rest.advance(c.p, c.now)
 	}
 }
 
@@ -99,12 +152,12 @@ func (c *counts) charge(at, cost int64) {
 
 // ask says whether a call would be admitted that waits behind calls of the cost ahead; low says that it must leave the reserve.
 func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
-	if now > c.now || len(c.dated) > 0 {
-		c.advance(now)
-	}
+	c.advance(now)
 	now = c.now
-	fits := now >= c.parked && c.probe != probeOut
-	busy := c.held + c.late
+	fits, busy, rest := c.probe != probeOut, c.held, (*rest)(nil)
+	if r := c.rare; r != nil {
+		fits, busy, rest = fits && now >= r.parked, busy+r.late, r.rest
+	}
 	n := cost + ahead
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
@@ -116,18 +169,18 @@ func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 			continue
 		}
 		t.expire(s, c.p, now)
-		room := t.free(s, c.p, now, busy, c.inflight)
+		room := t.free(s, c.p, now, busy, int64(c.inflight))
 		if s.method == byFlight {
 			fits = fits && room >= 1+min(ahead, 1)
 		} else {
 			fits = fits && room >= n
 		}
 	}
-	low = low && c.rest != nil
+	low = low && rest != nil
 	for i := 0; low && fits && i < len(c.tiers); i++ {
 		t, s := &c.tiers[i], &c.p.specs[i]
-		fits = c.rest.room(c.p, i, cost, ahead, now) &&
-			(t.foreign() == 0 || s.method == byFlight || t.free(s, c.p, now, busy, c.inflight) >= n+c.kept(i, cost))
+		fits = rest.room(c.p, i, cost, ahead, now) &&
+			(t.foreign() == 0 || s.method == byFlight || t.free(s, c.p, now, busy, int64(c.inflight)) >= n+c.kept(i, cost))
 	}
 	if fits {
 		return verdict{ok: true}
@@ -143,11 +196,11 @@ func (c *counts) refuse(cost, ahead int64, low bool, busy int64) verdict {
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
 		n := cost + ahead
-		room := t.free(s, c.p, c.now, busy, c.inflight)
+		room := t.free(s, c.p, c.now, busy, int64(c.inflight))
 		if low {
 			n += c.kept(i, cost)
-			if !c.rest.room(c.p, i, cost, ahead, c.now) {
-				at, open := c.rest.when(c.p, i, cost, ahead, c.now)
+			if r := c.rest(); !r.room(c.p, i, cost, ahead, c.now) {
+				at, open := r.when(c.p, i, cost, ahead, c.now)
 				v.later(i, at, open)
 			}
 		}
@@ -163,11 +216,11 @@ func (c *counts) refuse(cost, ahead int64, low bool, busy int64) verdict {
 			}
 			return verdict{over: true, tier: i, at: c.now + s.per}
 		}
-		at, open := t.when(s, c.p, c.now, n, busy, c.inflight, c.dated)
+		at, open := t.when(s, c.p, c.now, n, busy, int64(c.inflight), c.dated())
 		v.later(i, at, open)
 	}
-	if c.parked > v.at || v.tier == byPark {
-		v.tier, v.at = byPark, max(v.at, c.parked)
+	if parked := c.parked(); parked > v.at || v.tier == byPark {
+		v.tier, v.at = byPark, max(v.at, parked)
 	}
 	v.at = max(v.at, c.now+1)
 	return v
@@ -196,10 +249,11 @@ func (c *counts) take(cost, ahead int64, low bool, now int64) (verdict, int32, u
 func (c *counts) admit(cost int64, low bool) (int32, uint32) {
 	i := c.free
 	if i < 0 {
-		i = int32(len(c.slots))
-		c.slots = append(c.slots, slot{gen: 1, next: -1})
+		r := c.more()
+		r.slots = append(r.slots, slot{gen: 1, next: -1})
+		i = int32(len(r.slots))
 	}
-	s := &c.slots[i]
+	s := c.at(i)
 	c.free = s.next
 	s.cost, s.state = cost, slotHeld
 	if c.probe == probeNeeded {
@@ -207,19 +261,29 @@ func (c *counts) admit(cost int64, low bool) (int32, uint32) {
 	}
 	c.held += cost
 	c.inflight++
-	if s.low = low && c.rest != nil; s.low {
-		c.rest.held += cost
-		c.rest.inflight++
+	s.low = false
+	if r := c.rest(); low && r != nil {
+		s.low = true
+		r.held += cost
+		r.inflight++
 	}
 	return i, s.gen
 }
 
+// at returns a slot that there is.
+func (c *counts) at(i int32) *slot {
+	if i == 0 {
+		return &c.one
+	}
+	return &c.rare.slots[i-1]
+}
+
 // slot returns an admitted request that is not released, nil if there is none.
 func (c *counts) slot(i int32, gen uint32) *slot {
-	if int(i) >= len(c.slots) || i < 0 {
+	if i != 0 && (i < 0 || c.rare == nil || int(i) > len(c.rare.slots)) {
 		return nil
 	}
-	if s := &c.slots[i]; s.gen == gen && s.state != slotFree {
+	if s := c.at(i); s.gen == gen && s.state != slotFree {
 		return s
 	}
 	return nil
@@ -240,18 +304,19 @@ func (c *counts) arrive(i int32, gen uint32, at, now int64, answered bool) bool 
 	}
 	c.charge(at, s.cost)
 	if s.low {
-		c.rest.charge(c.p, at, s.cost)
+		c.rest().charge(c.p, at, s.cost)
 	}
 	return true
 }
 
 // postpone has a charge begin later.
 func (c *counts) postpone(at, cost int64, low bool) {
-	c.dated = insert(c.dated, charge{at, cost})
-	c.late += cost
-	if low && c.rest != nil {
-		c.rest.dated = insert(c.rest.dated, charge{at, cost})
-		c.rest.late += cost
+	r := c.more()
+	r.dated = insert(r.dated, charge{at, cost})
+	r.late += cost
+	if low && r.rest != nil {
+		r.rest.dated = insert(r.rest.dated, charge{at, cost})
+		r.rest.late += cost
 	}
 }
 
@@ -266,7 +331,7 @@ func (c *counts) release(i int32, gen uint32) bool {
 	}
 	c.inflight--
 	if s.low {
-		c.rest.inflight--
+		c.rest().inflight--
 	}
 	s.state, s.next = slotFree, c.free
 	if s.gen++; s.gen == 0 {
@@ -279,7 +344,7 @@ func (c *counts) release(i int32, gen uint32) bool {
 func (c *counts) unhold(s *slot, answered bool) {
 	c.held -= s.cost
 	if s.low {
-		c.rest.held -= s.cost
+		c.rest().held -= s.cost
 	}
 	if s.state == slotProbe {
 		c.probe = probeNeeded // another has to find out
@@ -314,7 +379,7 @@ func (c *counts) observe(sentAt, now int64, obs []Observation) {
 				c.follow(i)
 			}
 			if o.Remaining >= 0 {
-				t.report(s, c.p, c.now, c.held+c.late, o.Remaining, o.Reset)
+				t.report(s, c.p, c.now, c.pending(), o.Remaining, o.Reset)
 			}
 		}
 	}
@@ -323,13 +388,24 @@ func (c *counts) observe(sentAt, now int64, obs []Observation) {
 // scarce is how far apart calls are to be now, by the tier that wants it most; see tierCounts.
 func (c *counts) scarce() (apart int64) {
 	for i := range c.tiers {
-		apart = max(apart, c.tiers[i].scarce(&c.p.specs[i], c.p, c.now, c.held+c.late))
+		apart = max(apart, c.tiers[i].scarce(&c.p.specs[i], c.p, c.now, c.pending()))
 	}
 	return apart
 }
 
 // park admits nothing before until; an earlier until than the one in force has no effect.
-func (c *counts) park(until int64) { c.parked = max(c.parked, until) }
+func (c *counts) park(until int64) {
+	if until > c.parked() {
+		c.more().parked = until
+	}
+}
+
+// unpark ends that.
+func (c *counts) unpark() {
+	if c.rare != nil {
+		c.rare.parked = math.MinInt64
+	}
+}
 
 // sitOut admits nothing for a window of the tier, as if all had been spent at the time.
 func (t *tierCounts) sitOut(s *spec, at int64) {
@@ -348,7 +424,7 @@ func (t *tierCounts) sitOut(s *spec, at int64) {
 // idle reports that nothing is lost when the key is forgotten.
 func (c *counts) idle(now int64) bool {
 	c.advance(now)
-	if c.inflight > 0 || c.held > 0 || len(c.dated) > 0 || c.parked > c.now || c.probe == probeOut {
+	if c.inflight > 0 || c.held > 0 || c.late() > 0 || c.parked() > c.now || c.probe == probeOut {
 		return false
 	}
 	for i := range c.tiers {
@@ -363,21 +439,21 @@ func (c *counts) idle(now int64) bool {
 
 func (c *counts) usage(now int64) Usage {
 	c.advance(now)
-	u := Usage{Tiers: make([]TierUsage, len(c.tiers)), InFlight: c.inflight}
+	u := Usage{Tiers: make([]TierUsage, len(c.tiers)), InFlight: int64(c.inflight)}
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
 		t.expire(s, c.p, c.now)
-		used := c.inflight
+		used := int64(c.inflight)
 		if s.method != byFlight {
-			used = t.spent(s, c.p, c.now) + t.foreign() + c.held + c.late
+			used = t.spent(s, c.p, c.now) + t.foreign() + c.pending()
 			if t.shut() > c.now {
 				used = max(used, t.limit(s))
 			}
 		}
 		u.Tiers[i] = TierUsage{Tier: s.tier, Limit: t.limit(s), Used: used}
 	}
-	if c.parked > c.now {
-		u.ParkedUntil = c.p.time(c.parked)
+	if parked := c.parked(); parked > c.now {
+		u.ParkedUntil = c.p.time(parked)
 	}
 	return u
 }

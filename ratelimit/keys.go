@@ -46,10 +46,9 @@ type key struct {
 	retryAt int64 // after a save that failed
 }
 
-// newKey returns a key that has spent nothing. What holds the counts of few tiers, and the first request in flight, is one piece with it.
+// newKey returns a key that has spent nothing. What holds the counts of few tiers is one piece with it.
 func (l *Limiter) newKey(name string) (k *key) {
 	var tiers []tierCounts
-	var slots []slot
 	switch n := len(l.plan.specs); {
 	case l.quota != nil || n > 4:
 		k = new(key)
@@ -57,20 +56,24 @@ func (l *Limiter) newKey(name string) (k *key) {
 		all := new(struct {
 			key
 			tiers [1]tierCounts
-			slots [1]slot
 		})
-		k, tiers, slots = &all.key, all.tiers[:], all.slots[:0]
+		k, tiers = &all.key, all.tiers[:]
+	case n <= 3:
+		all := new(struct {
+			key
+			tiers [3]tierCounts
+		})
+		k, tiers = &all.key, all.tiers[:n:n]
 	default:
 		all := new(struct {
 			key
 			tiers [4]tierCounts
-			slots [1]slot
 		})
-		k, tiers, slots = &all.key, all.tiers[:n:n], all.slots[:0]
+		k, tiers = &all.key, all.tiers[:]
 	}
 	k.name, k.loaded, k.left = name, l.o.State == nil, math.MaxInt64
 	if l.quota == nil {
-		k.counts = newCounts(l.plan, tiers, slots)
+		k.counts = newCounts(l.plan, tiers)
 	}
 	return k
 }

@@ -277,7 +277,7 @@ func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error {
 	if until.IsZero() {
 		if k := l.lookup(key); k != nil {
 			k.mu.Lock()
-			k.parked = math.MinInt64
+			k.unpark()
 			k.signal()
 			k.mu.Unlock()
 		}
@@ -291,7 +291,7 @@ func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error {
 		k.mu.Lock()
 		if gone := k.gone; !gone {
 			k.park(l.plan.ns(until))
-			k.evict(k.parked)
+			k.evict(k.parked())
 			k.mu.Unlock()
 			return nil
 		}
@@ -311,7 +311,7 @@ func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
 	}
 	if k == nil {
 		if l.quota == nil {
-			fresh := newCounts(l.plan, nil, nil)
+			fresh := newCounts(l.plan, nil)
 			u = fresh.usage(l.now())
 		}
 		if l.o.Adaptive != nil {

@@ -38,7 +38,7 @@ func (m *Memory) key(name string, now int64) *counts {
 				break
 			}
 		}
-		fresh := newCounts(m.plan, nil, nil)
+		fresh := newCounts(m.plan, nil)
 		c = &fresh
 		m.keys[name] = c
 	}
@@ -126,7 +126,7 @@ func (m *Memory) Park(_ context.Context, key string, until time.Time) error {
 	defer m.mu.Unlock()
 	if until.IsZero() {
 		if c := m.keys[key]; c != nil {
-			c.parked = math.MinInt64
+			c.unpark()
 		}
 		return nil
 	}
@@ -140,7 +140,7 @@ func (m *Memory) Usage(_ context.Context, key string, now time.Time) (Usage, err
 	defer m.mu.Unlock()
 	c := m.keys[key]
 	if c == nil {
-		fresh := newCounts(m.plan, nil, nil)
+		fresh := newCounts(m.plan, nil)
 		c = &fresh
 	}
 	return c.usage(m.plan.ns(now)), nil

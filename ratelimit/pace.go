@@ -125,7 +125,7 @@ func (c *counts) used() (most float64) {
 		t, s := &c.tiers[i], &c.p.specs[i]
 		if s.method != byFlight {
 			t.expire(s, c.p, c.now)
-			most = max(most, float64(t.spent(s, c.p, c.now)+t.foreign()+c.held+c.late)/float64(s.limit))
+			most = max(most, float64(t.spent(s, c.p, c.now)+t.foreign()+c.pending())/float64(s.limit))
 		}
 	}
 	return most

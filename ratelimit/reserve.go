@@ -83,17 +83,19 @@ func (r *rest) when(p *plan, i int, cost, ahead, now int64) (at int64, open bool
 // kept is how much of a tier's room a call below Interactive leaves, when others spend from it too: what is not yet used of the reserve, unless
 // the call costs more than the rest.
 func (c *counts) kept(i int, cost int64) int64 {
-	t, s, own := &c.tiers[i], &c.p.specs[i], &c.rest.tiers[i]
+	r := c.rest()
+	t, s, own := &c.tiers[i], &c.p.specs[i], &r.tiers[i]
 	if t.foreign() == 0 || s.method == byFlight {
 		return 0 // then the two counts leave it by themselves
 	}
-	others := t.spent(s, c.p, c.now) + c.held + c.late - own.spent(&c.p.rest[i], c.p, c.now) - c.rest.held - c.rest.late
+	others := t.spent(s, c.p, c.now) + c.pending() - own.spent(&c.p.rest[i], c.p, c.now) - r.held - r.late
 	return max(0, min(c.p.reserved(t.limit(s))-max(0, others), t.limit(s)-cost))
 }
 
 // follow has the rest follow the limits in force.
 func (c *counts) follow(i int) {
-	if c.rest == nil {
+	r := c.rest()
+	if r == nil {
 		return
 	}
 	t, s := &c.tiers[i], &c.p.specs[i]
@@ -101,6 +103,6 @@ func (c *counts) follow(i int) {
 	if m := t.more; m != nil {
 		limit = min(m.told, m.paced, limit)
 	}
-	c.rest.tiers[i].has(&c.p.rest[i]).told = limit - c.p.reserved(limit)
-	c.rest.tiers[i].limits(&c.p.rest[i], c.p, c.now)
+	r.tiers[i].has(&c.p.rest[i]).told = limit - c.p.reserved(limit)
+	r.tiers[i].limits(&c.p.rest[i], c.p, c.now)
 }

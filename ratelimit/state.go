@@ -152,11 +152,11 @@ func (k *key) snapshot(l *Limiter, grant int64, clean bool) []byte {
 	b = binary.LittleEndian.AppendUint64(b, l.run)
 	b = binary.AppendVarint(b, wall)
 	parked := int64(0)
-	if k.parked > now {
-		parked = wall + k.parked - now
+	if until := k.parked(); until > now {
+		parked = wall + until - now
 	}
 	b = binary.AppendVarint(b, parked)
-	owed := k.held + k.late
+	owed := k.pending()
 	if !clean && l.lease < noLease {
 		owed += grant
 	}
@@ -314,8 +314,8 @@ func (l *Limiter) restore(k *key, data []byte) error {
 			for _, c := range st.charges {
 				if age := elapsed + s.at - c.at; age < spec.per || spec.method == byBucket {
 					t.charge(spec, l.plan, now-age, min(c.cost, maxRequests))
-					if k.rest != nil { // whoever spent it
-						k.rest.tiers[i].charge(&l.plan.rest[i], l.plan, now-age, min(c.cost, maxRequests))
+					if r := k.rest(); r != nil { // whoever spent it
+						r.tiers[i].charge(&l.plan.rest[i], l.plan, now-age, min(c.cost, maxRequests))
 					}
 				}
 			}
