@@ -44,7 +44,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			k.mu.Unlock()
 			continue
 		}
-		if l.quota != nil || k.first != nil || k.left < cost || k.claim.w != nil || now < k.next {
+		if l.quota != nil || k.behind(cost, now) {
 			return l.wait(ctx, k, c, cost)
 		}
 		k.drain()
@@ -52,7 +52,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 		if !v.ok {
 			return l.wait(ctx, k, c, cost)
 		}
-		if l.o.Smooth > 0 || k.apart > 0 {
+		if k.keyRest != nil {
 			l.spread(k, cost, now)
 		}
 		if l.lease > 0 && k.spend(cost, l.lease, now) {
@@ -122,7 +122,7 @@ func (l *Limiter) room(k *key, c Call, cost, now int64) int64 {
 	at := now + int64(soon)
 	if l.quota == nil && k.loaded {
 		k.drain()
-		at = max(at, k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), c.Priority < Interactive, now).at)
+		at = max(at, k.ask(cost, k.ahead(c, cost), c.Priority < Interactive, now).at)
 	}
 	return at
 }

@@ -18,32 +18,37 @@ const soon = 100 * time.Millisecond
 // key is what a limiter holds of one key: the counts, unless a Quota has them, and the callers that wait. What each call touches
 // is together.
 type key struct {
-	name string
+	mu sync.Mutex // guards what follows but released, waiting and name
 
+	gone   bool // reclaimed, or the limiter is closed
+	loaded bool // what State knew has been restored
+	// With a State store: busy is set while somebody reads or writes the store, without mu.
+	busy bool
+
+	waiting atomic.Int32 // in line
 	// released holds a permit that was released and is not yet taken off the counts, 0 for none: most releases need no
 	// lock. Whoever reads the counts calls drain first; whoever fills it looks at waiting after.
 	released atomic.Uint64
-	waiting  atomic.Int32 // in line
 
-	mu     sync.Mutex // guards the fields below
-	gone   bool       // reclaimed, or the limiter is closed
-	loaded bool       // what State knew has been restored
+	name     string
+	hash     uint64
+	*keyRest // nil: nobody has waited, and there is nothing to it but counts
+	counts
+}
 
-	// With a State store: left is what may still be spent on the last save, since what was spent after the
-	// one that is being made was begun. busy is set while somebody reads or writes the store, without mu.
-	busy        bool
-	left, since int64
+// keyRest is what there is to a key when calls wait for it, when its pace is learnt or smoothed, or a State store keeps what is spent.
+type keyRest struct {
+	line
+	claim claim
+	// guests wait in another key's line for room here too; with when each must have been admitted.
+	guests map[*waiter]int64
 
 	next  int64 // when the next call may go, with Smooth and while room is scarce
 	apart int64 // how far apart calls are while room is scarce
 	pace  *pace // nil unless it is learnt
-	claim claim
-	line
-	counts
 
-	// guests wait in another key's line for room here too; with when each must have been admitted.
-	guests  map[*waiter]int64
-	retryAt int64 // after a save that failed
+	left, since int64 // with a State store: what may still be spent on the last save, since what was spent after the one that is being made was begun
+	retryAt     int64 // after a save that failed
 }
 
 // newKey returns a key that has spent nothing. What holds the counts of few tiers is one piece with it.
@@ -71,7 +76,7 @@ func (l *Limiter) newKey(name string) (k *key) {
 		})
 		k, tiers = &all.key, all.tiers[:]
 	}
-	k.name, k.loaded, k.left = name, l.o.State == nil, math.MaxInt64
+	k.name, k.loaded = name, l.o.State == nil
 	if l.quota == nil {
 		k.counts = newCounts(l.plan, tiers)
 	}
@@ -83,6 +88,31 @@ func (l *Limiter) newKey(name string) (k *key) {
 type claim struct {
 	w    *waiter
 	cost int64
+}
+
+// has returns what there is to the key beside its counts; k is locked.
+func (k *key) has() *keyRest {
+	if k.keyRest == nil {
+		k.keyRest = &keyRest{left: math.MaxInt64}
+	}
+	return k.keyRest
+}
+
+// behind reports that a call has to stand in line, or that something other than the counts holds it back; k is locked.
+func (k *key) behind(cost, now int64) bool {
+	r := k.keyRest
+	return r != nil && (r.first != nil || r.left < cost || r.claim.w != nil || now < r.next)
+}
+
+// early reports that the next call is spread out.
+func (k *key) early(now int64) bool { return k.keyRest != nil && now < k.next }
+
+// ahead is about the cost of those who would have their turn before a newcomer.
+func (k *key) ahead(c Call, cost int64) int64 {
+	if k.keyRest == nil {
+		return 0
+	}
+	return k.position(c.Priority, c.Tenant, c.Weight, cost)
 }
 
 // drain takes the permit that was released off the counts; k is locked.
@@ -136,6 +166,9 @@ func (l *Limiter) key(name string) (*key, error) {
 	if l.quota == nil && k.loaded {
 		l.coldStart(k, now)
 	}
+	if l.o.Adaptive != nil || l.o.State != nil || l.o.Smooth > 0 {
+		k.has()
+	}
 	if l.o.Adaptive != nil {
 		if k.pace = l.newPace(); l.quota == nil && k.pace.share < 1 {
 			k.keep(k.pace.share)
@@ -170,7 +203,7 @@ func (l *Limiter) reclaim(now int64, most int) {
 	for name, k := range l.keys {
 		k.mu.Lock()
 		k.drain()
-		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil && k.next <= now || l.quota == nil && k.idle(now)) && k.forgettable(l.o.Adaptive, now) {
+		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil && !k.early(now) || l.quota == nil && k.idle(now)) && k.forgettable(l.o.Adaptive, now) {
 			k.gone = true
 			delete(l.keys, name)
 			l.last.CompareAndSwap(k, nil)
@@ -191,7 +224,7 @@ func (k *key) remove(w *waiter, admitted bool) {
 
 // unclaim gives up what w claims.
 func (k *key) unclaim(w *waiter) {
-	if k.claim.w == w {
+	if k.keyRest != nil && k.claim.w == w {
 		k.claim = claim{}
 		k.signal()
 	}
@@ -199,13 +232,16 @@ func (k *key) unclaim(w *waiter) {
 
 // signal has the first in line ask again.
 func (k *key) signal() {
-	if k.first != nil {
+	if k.keyRest != nil && k.first != nil {
 		k.first.poke()
 	}
 }
 
 // evict refuses those in line that cannot wait until then.
 func (k *key) evict(until int64) {
+	if k.keyRest == nil {
+		return
+	}
 	k.each(func(w *waiter) {
 		if w.limit < until {
 			k.expel(w, errParked, until)

@@ -219,7 +219,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 		ahead := int64(0)
 		if k != nil {
 			k.mu.Lock()
-			ahead = k.position(c.Priority, c.Tenant, c.Weight, cost)
+			ahead = k.ahead(c, cost)
 			k.mu.Unlock()
 		}
 		now := time.Now()
@@ -242,7 +242,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 	}
 	k.drain()
 	now := l.now()
-	v := k.ask(cost, k.position(c.Priority, c.Tenant, c.Weight, cost), c.Priority < Interactive, now)
+	v := k.ask(cost, k.ahead(c, cost), c.Priority < Interactive, now)
 	switch {
 	case v.ok || v.over:
 		return time.Time{}
@@ -326,7 +326,7 @@ func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
 		u = k.usage(l.now())
 	}
 	u.Waiting = int(k.waiting.Load())
-	if k.pace != nil {
+	if k.keyRest != nil && k.pace != nil {
 		u.Pace = k.pace.share
 	}
 	return u, nil

@@ -80,7 +80,7 @@ func (l *Limiter) newPace() *pace {
 
 // forgettable reports that nothing was learnt that a fresh key would not begin with, or that it is too old to be of use.
 func (k *key) forgettable(a *Adaptive, now int64) bool {
-	return k.pace == nil || k.pace.share == a.Start || now-k.pace.raiseAt > int64(forgetPace)
+	return k.keyRest == nil || k.pace == nil || k.pace.share == a.Start || now-k.pace.raiseAt > int64(forgetPace)
 }
 
 // forgetPace is how long a pace is kept for a key that is idle.
@@ -336,7 +336,7 @@ func (l *Limiter) easeOff(k *key, now int64) {
 
 // spread notes a call that is admitted; k is locked.
 func (l *Limiter) spread(k *key, cost, now int64) {
-	if l.o.Smooth > 0 || k.apart > 0 {
+	if k.keyRest != nil && (l.o.Smooth > 0 || k.apart > 0) {
 		k.next = max(k.next, now) + l.spacing(k, cost)
 	}
 }

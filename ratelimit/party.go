@@ -77,6 +77,9 @@ func (p *party) now() int64 { return p.parts[0].l.now() }
 // wait takes a place in line and waits. It is entered with all keys locked and unlocks them.
 func (p *party) wait() (Permit, error) {
 	now := p.now()
+	for i := range p.parts {
+		p.parts[i].k.has()
+	}
 	w := &p.w
 	w.wake, w.born, w.priority = make(chan struct{}, 1), births.Add(1), p.call.Priority
 	p.patience(now)

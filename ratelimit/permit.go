@@ -97,14 +97,14 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	if l.quota != nil {
 		ctx := context.Background()
 		if len(obs) > 0 {
-			if k.pace != nil {
+			if l.o.Adaptive != nil {
 				l.atPace(k, obs)
 			}
 			l.report(k.name, l.quota.Observe(ctx, k.name, l.plan.time(p.at), t, obs))
 		}
 		l.report(k.name, l.quota.Settle(ctx, k.name, p.grant(), Settlement{Arrived: t.Add(grace), Now: t}))
 		l.ended(k.name)
-		if k.pace != nil && grace == 0 {
+		if l.o.Adaptive != nil && grace == 0 {
 			l.report(k.name, l.adaptQuota(ctx, k, p.at, false))
 		}
 		return spent
@@ -116,8 +116,12 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	}
 	k.arrive(int32(p.slot), p.gen, now+int64(grace), now, grace == 0)
 	if len(obs) > 0 {
-		if k.apart = k.scarce(); k.apart > 0 && l.o.Smooth == 0 {
-			k.next = min(max(k.next, now), now+k.apart)
+		if apart := k.scarce(); apart > 0 || k.keyRest != nil {
+			if r := k.has(); apart > 0 && l.o.Smooth == 0 {
+				r.apart, r.next = apart, min(max(r.next, now), now+apart)
+			} else {
+				r.apart = apart
+			}
 		}
 	}
 	if len(obs) > 0 {
@@ -125,7 +129,7 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	} else {
 		k.signalOpen()
 	}
-	if k.pace != nil && grace == 0 {
+	if l.o.Adaptive != nil && grace == 0 {
 		l.speedUp(k, now)
 	}
 	k.mu.Unlock()
@@ -159,7 +163,7 @@ func (p *plan) windows(obs []Observation) []Observation {
 
 // signalOpen has the first in line ask again if it waits for a request in flight.
 func (k *key) signalOpen() {
-	if k.first != nil && k.first.open {
+	if k.keyRest != nil && k.first != nil && k.first.open {
 		k.first.poke()
 	}
 }

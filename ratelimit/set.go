@@ -223,7 +223,7 @@ func (p *party) acquire() (Permit, error) {
 		pt := &p.parts[i]
 		k := pt.k
 		now := pt.l.now()
-		if pt.l.quota != nil || k.first != nil || k.left < pt.cost || k.claim.w != nil || now < k.next {
+		if pt.l.quota != nil || k.behind(pt.cost, now) {
 			p.in = i
 			return p.wait()
 		}

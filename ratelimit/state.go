@@ -161,7 +161,7 @@ func (k *key) snapshot(l *Limiter, grant int64, clean bool) []byte {
 		owed += grant
 	}
 	b = binary.AppendUvarint(b, uint64(owed))
-	if k.pace != nil {
+	if k.keyRest != nil && k.pace != nil {
 		b[1] |= statePace
 		b = binary.AppendUvarint(b, uint64(k.pace.share*billion))
 		b = binary.AppendUvarint(b, uint64(k.pace.at*billion))
@@ -328,7 +328,7 @@ func (l *Limiter) restore(k *key, data []byte) error {
 			t.sitOut(spec, 0)
 		}
 	}
-	if k.pace != nil && s.pace > 0 {
+	if l.o.Adaptive != nil && s.pace > 0 {
 		k.pace.share = min(1, max(l.o.Adaptive.Floor, s.pace))
 		if k.pace.at = 0; s.last > 0 {
 			k.pace.at = min(1, max(l.o.Adaptive.Floor, s.last))
@@ -357,9 +357,11 @@ func (l *Limiter) Close(ctx context.Context) error {
 	for _, k := range keys {
 		k.mu.Lock()
 		k.gone = true
-		k.each(func(w *waiter) { k.expel(w, errGone, 0) })
-		for w := range k.guests {
-			w.poke()
+		if k.keyRest != nil {
+			k.each(func(w *waiter) { k.expel(w, errGone, 0) })
+			for w := range k.guests {
+				w.poke()
+			}
 		}
 		var data []byte
 		if l.o.State != nil && k.loaded {

@@ -138,7 +138,7 @@ func (p *party) takeLocal(now int64) {
 // begin has the pace of keys that are counted by Quotas put into force; no key is locked.
 func (p *party) begin() {
 	for i := range p.parts {
-		if pt := &p.parts[i]; pt.l.quota != nil && pt.k.pace != nil {
+		if pt := &p.parts[i]; pt.l.quota != nil && pt.l.o.Adaptive != nil {
 			pt.l.report(pt.k.name, pt.l.beginPace(p.ctx, pt.k))
 		}
 	}
