@@ -31,7 +31,6 @@ type key struct {
 	released atomic.Uint64
 
 	name     string
-	hash     uint64
 	*keyRest // nil: nobody has waited, and there is nothing to it but counts
 	counts
 }
@@ -123,21 +122,12 @@ func (k *key) drain() {
 	}
 }
 
-func (l *Limiter) lookup(name string) *key {
-	if k := l.last.Load(); k != nil && k.name == name {
-		return k
-	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.keys[name]
-}
-
 // key returns the key, and makes it if there is none. It may be gone by the time it is locked.
 func (l *Limiter) key(name string) (*key, error) {
 	if l.closed.Load() {
 		return nil, l.unavailable(ErrClosed)
 	}
-	if k := l.lookup(name); k != nil {
+	if k := l.keys.get(name); k != nil {
 		return k, nil
 	}
 	l.mu.Lock()
@@ -145,18 +135,18 @@ func (l *Limiter) key(name string) (*key, error) {
 	if l.closed.Load() {
 		return nil, l.unavailable(ErrClosed)
 	}
-	if k := l.keys[name]; k != nil {
+	if k := l.keys.get(name); k != nil {
 		return k, nil
 	}
 	now := l.now()
-	if len(l.keys) >= l.o.MaxKeys || l.o.State == nil {
+	if l.keys.n >= l.o.MaxKeys || l.o.State == nil {
 		l.reclaim(now, looked)
 	}
-	if len(l.keys) >= l.o.MaxKeys && now-l.scanned >= int64(time.Second) {
+	if l.keys.n >= l.o.MaxKeys && now-l.scanned >= int64(time.Second) {
 		l.scanned = now
-		l.reclaim(now, len(l.keys))
+		l.reclaim(now, l.keys.n)
 	}
-	if len(l.keys) >= l.o.MaxKeys {
+	if l.keys.n >= l.o.MaxKeys {
 		return nil, &retry.Error{
 			Verdict: retry.Verdict{Class: retry.RateLimit, Scope: retry.Partner, Sent: retry.Never, At: l.plan.time(now).Add(time.Second)},
 			Err:     &limited{name: l.o.Name, why: "more keys are in use than MaxKeys"},
@@ -177,8 +167,7 @@ func (l *Limiter) key(name string) (*key, error) {
 	if l.o.State != nil {
 		k.left = 0
 	}
-	l.keys[name] = k
-	l.last.Store(k)
+	l.keys.add(k)
 	return k, nil
 }
 
@@ -198,21 +187,15 @@ func (l *Limiter) coldStart(k *key, now int64) {
 	}
 }
 
-// reclaim looks at some keys, from a random place on, and forgets the idle ones.
+// reclaim looks at some keys, going round, and forgets the idle ones.
 func (l *Limiter) reclaim(now int64, most int) {
-	for name, k := range l.keys {
+	l.keys.some(most, func(k *key) bool {
 		k.mu.Lock()
+		defer k.mu.Unlock()
 		k.drain()
-		if k.waiting.Load() == 0 && !k.busy && (l.quota != nil && !k.early(now) || l.quota == nil && k.idle(now)) && k.forgettable(l.o.Adaptive, now) {
-			k.gone = true
-			delete(l.keys, name)
-			l.last.CompareAndSwap(k, nil)
-		}
-		k.mu.Unlock()
-		if most--; most <= 0 {
-			return
-		}
-	}
+		k.gone = k.waiting.Load() == 0 && !k.busy && (l.quota != nil && !k.early(now) || l.quota == nil && k.idle(now)) && k.forgettable(l.o.Adaptive, now)
+		return k.gone
+	})
 }
 
 // remove takes w out of line; admitted says that it had its turn.

@@ -24,10 +24,9 @@ type Limiter struct {
 	even  int   // the tier that Smooth spreads
 
 	closed  atomic.Bool
-	last    atomic.Pointer[key] // the key made last: a limiter with one key needs no look-up
-	mu      sync.RWMutex        // guards the fields below; held before a key's mu, never after
-	keys    map[string]*key
-	scanned int64 // when all keys were last looked at for idle ones
+	keys    *index
+	mu      sync.Mutex // guards changes of keys, and the field below; held before a key's mu, never after
+	scanned int64      // when all keys were last looked at for idle ones
 }
 
 var limiters atomic.Uint64
@@ -132,7 +131,7 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 100_000
 	}
-	l := &Limiter{o: o, id: limiters.Add(1), plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: make(map[string]*key), scanned: math.MinInt64}
+	l := &Limiter{o: o, id: limiters.Add(1), plan: newPlan(tiers, time.Now()), quota: o.Quota, keys: newIndex(), scanned: math.MinInt64}
 	l.plan.keepReserve(o.Reserve)
 	l.adaptive(bad)
 	l.smooth(bad)
@@ -214,7 +213,7 @@ func (l *Limiter) Ready(ctx context.Context, c Call) time.Time {
 	if cost < 0 || cost > l.plan.maxCost {
 		return time.Time{} // Acquire says what is wrong with it
 	}
-	k := l.lookup(c.Key)
+	k := l.keys.get(c.Key)
 	if l.quota != nil {
 		ahead := int64(0)
 		if k != nil {
@@ -263,7 +262,7 @@ func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error {
 		if err := l.quota.Park(ctx, key, until); err != nil {
 			return err
 		}
-		if k := l.lookup(key); k != nil {
+		if k := l.keys.get(key); k != nil {
 			k.mu.Lock()
 			if until.IsZero() {
 				k.signal()
@@ -275,7 +274,7 @@ func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error {
 		return nil
 	}
 	if until.IsZero() {
-		if k := l.lookup(key); k != nil {
+		if k := l.keys.get(key); k != nil {
 			k.mu.Lock()
 			k.unpark()
 			k.signal()
@@ -301,7 +300,7 @@ func (l *Limiter) Park(ctx context.Context, key string, until time.Time) error {
 
 // Usage returns the state of key.
 func (l *Limiter) Usage(ctx context.Context, key string) (Usage, error) {
-	k := l.lookup(key)
+	k := l.keys.get(key)
 	var u Usage
 	if l.quota != nil {
 		var err error

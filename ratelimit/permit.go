@@ -138,7 +138,7 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 
 // ended tells those in line for a Quota that a request in flight was settled or released.
 func (l *Limiter) ended(name string) {
-	if k := l.lookup(name); k != nil {
+	if k := l.keys.get(name); k != nil {
 		k.mu.Lock()
 		k.signal()
 		k.mu.Unlock()

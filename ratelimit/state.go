@@ -349,9 +349,7 @@ func (l *Limiter) Close(ctx context.Context) error {
 		l.mu.Unlock()
 		return nil
 	}
-	keys := l.keys
-	l.keys = make(map[string]*key)
-	l.last.Store(nil)
+	keys := l.keys.all()
 	l.mu.Unlock()
 	var errs []error
 	for _, k := range keys {
