@@ -48,10 +48,10 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			return l.wait(ctx, k, c, cost)
 		}
 		k.drain()
-		v, slot, gen := k.take(cost, 0, c.Priority < Interactive, now)
-		if !v.ok {
+		if !k.fits(cost, 0, c.Priority < Interactive, now) {
 			return l.wait(ctx, k, c, cost)
 		}
+		slot, gen := k.admit(cost, c.Priority < Interactive)
 		if k.keyRest != nil {
 			l.spread(k, cost, now)
 		}

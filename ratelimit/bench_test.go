@@ -25,7 +25,7 @@ func cycle(b *testing.B, l *ratelimit.Limiter, key string) {
 	if err != nil {
 		b.Error(err)
 	}
-	p.Answered(time.Now(), 200, nil)
+	p.Answered(200, nil)
 	p.Release()
 }
 
@@ -134,7 +134,7 @@ func TestMemoryOfAKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Answered(time.Now(), 200, nil)
+		p.Answered(200, nil)
 		p.Release()
 	}
 	per := (int64(heap()) - int64(before)) / n
@@ -153,7 +153,7 @@ func TestCycleDoesNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Answered(time.Now(), 200, h)
+		p.Answered(200, h)
 		p.Release()
 	}); n > 0 {
 		t.Errorf("%v allocations", n)

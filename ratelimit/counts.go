@@ -152,12 +152,23 @@ func (c *counts) charge(at, cost int64) {
 
 // ask says whether a call would be admitted that waits behind calls of the cost ahead; low says that it must leave the reserve.
 func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
-	c.advance(now)
-	now = c.now
+	if c.fits(cost, ahead, low, now) {
+		return verdict{ok: true}
+	}
+	return c.refuse(cost, ahead, low)
+}
+
+// fits is ask without the reason.
+func (c *counts) fits(cost, ahead int64, low bool, now int64) bool {
 	fits, busy, rest := c.probe != probeOut, c.held, (*rest)(nil)
 	if r := c.rare; r != nil {
-		fits, busy, rest = fits && now >= r.parked, busy+r.late, r.rest
+		c.advance(now)
+		fits, busy, rest = fits && c.now >= r.parked, c.held+r.late, r.rest
 	}
+	if now < c.now {
+		now = c.now
+	}
+	c.now = now
 	n := cost + ahead
 	for i := range c.tiers {
 		t, s := &c.tiers[i], &c.p.specs[i]
@@ -182,13 +193,13 @@ func (c *counts) ask(cost, ahead int64, low bool, now int64) verdict {
 		fits = rest.room(c.p, i, cost, ahead, now) &&
 			(t.foreign() == 0 || s.method == byFlight || t.free(s, c.p, now, busy, int64(c.inflight)) >= n+c.kept(i, cost))
 	}
-	if fits {
-		return verdict{ok: true}
-	}
-	return c.refuse(cost, ahead, low, busy)
+	return fits
 }
 
-func (c *counts) refuse(cost, ahead int64, low bool, busy int64) verdict {
+// refuse is the reason; low is without meaning if there is no reserve.
+func (c *counts) refuse(cost, ahead int64, low bool) verdict {
+	low = low && c.rest() != nil
+	busy := c.pending()
 	v := verdict{at: c.now, tier: byPark}
 	if c.probe == probeOut {
 		v.open, v.tier = true, byProbe

@@ -60,7 +60,7 @@ func FuzzDialects(f *testing.F) {
 							return n
 						}
 						n++
-						p.Answered(time.Now(), http.StatusOK, h)
+						p.Answered(http.StatusOK, h)
 						p.Release()
 					}
 					return n

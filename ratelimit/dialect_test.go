@@ -248,7 +248,7 @@ func TestWhatOthersTookFromABucketIsRefilled(t *testing.T) {
 		answer := func(h http.Header) bool {
 			p, err := l.Acquire(t.Context(), ratelimit.Call{})
 			if err == nil {
-				p.Answered(time.Now(), http.StatusOK, h)
+				p.Answered(http.StatusOK, h)
 				p.Release()
 			}
 			return err == nil

@@ -122,7 +122,7 @@ func Example_hundreds() {
 				panic(err)
 			}
 			order = append(order, c.Tenant)
-			p.Answered(time.Now(), http.StatusOK, nil)
+			p.Answered(http.StatusOK, nil)
 			p.Release()
 		})
 		for ; u.Waiting == before; u, err = lim.Usage(ctx, "") {

@@ -44,7 +44,7 @@ func ExampleLimiter_Acquire() {
 		}
 		defer p.Release()
 		// … send, and read the answer's header …
-		p.Answered(time.Now(), http.StatusOK, nil)
+		p.Answered(http.StatusOK, nil)
 		return nil
 	}
 	ctx := retry.WithMaxWait(context.Background(), 5*time.Second) // give the worker back rather than wait for an hour
@@ -87,7 +87,7 @@ func ExampleNewDialect() {
 	if err != nil {
 		panic(err)
 	}
-	p.Answered(time.Now(), http.StatusOK, http.Header{"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"120"}})
+	p.Answered(http.StatusOK, http.Header{"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"120"}})
 	p.Release()
 	u, err := lim.Usage(ctx, "") // others spend from the same quota
 	fmt.Println(u.Tiers[0].Limit-u.Tiers[0].Used, "left", err)
@@ -134,7 +134,7 @@ func ExampleSet() {
 	if err != nil {
 		panic(err)
 	}
-	p.Answered(time.Now(), http.StatusOK, nil)
+	p.Answered(http.StatusOK, nil)
 	p.Release()
 	usage, err := set.Usage(ctx, c)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestTenantsShareAQuotaFairly(t *testing.T) {
 						if err != nil {
 							return
 						}
-						p.Answered(time.Now(), 200, nil)
+						p.Answered(200, nil)
 						p.Release()
 						mu.Lock()
 						if time.Since(start) >= time.Second { // before, nobody had to wait
@@ -80,7 +80,7 @@ func TestALongLineDelaysNoOtherTenant(t *testing.T) {
 		for range 200 {
 			wg.Go(func() {
 				if p, err := l.Acquire(ctx, ratelimit.Call{Tenant: "big"}); err == nil {
-					p.Answered(time.Now(), 200, nil)
+					p.Answered(200, nil)
 					p.Release()
 					mu.Lock()
 					big++
@@ -99,7 +99,7 @@ func TestALongLineDelaysNoOtherTenant(t *testing.T) {
 			if waited := time.Since(start); waited > 3*time.Second {
 				t.Errorf("call %d waited for %v, want 3 s at most", small, waited)
 			}
-			p.Answered(time.Now(), 200, nil)
+			p.Answered(200, nil)
 			p.Release()
 			small++
 		}
@@ -121,7 +121,7 @@ func TestALongLineOfOthersIsNoReasonToRefuse(t *testing.T) {
 		for range 100 {
 			wg.Go(func() {
 				if p, err := l.Acquire(retry.WithMaxWait(ctx, time.Hour), ratelimit.Call{Tenant: "big"}); err == nil {
-					p.Answered(time.Now(), 200, nil)
+					p.Answered(200, nil)
 					p.Release()
 				}
 			})

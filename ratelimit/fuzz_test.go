@@ -45,7 +45,7 @@ func FuzzPerWindowHeaders(f *testing.F) {
 				}
 				ledger.Arrive(time.Now(), 1)
 				ledger.Leave()
-				p.Answered(time.Now(), 200, h)
+				p.Answered(200, h)
 				p.Release()
 			}
 			if err := ledger.Check(); err != nil {
@@ -83,7 +83,7 @@ func FuzzState(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		p.Answered(time.Now(), 200, nil)
+		p.Answered(200, nil)
 		p.Release()
 	}
 	f.Add(store.m["acme/"])
@@ -116,7 +116,7 @@ func FuzzState(f *testing.F) {
 				}
 				ledger.Arrive(time.Now(), 1)
 				ledger.Leave()
-				p.Answered(time.Now(), 200, nil)
+				p.Answered(200, nil)
 				p.Release()
 			}
 			if err := ledger.Check(); err != nil {

@@ -28,7 +28,7 @@ func send(t testing.TB, l *ratelimit.Limiter, c ratelimit.Call, latency time.Dur
 		t.Fatal(err)
 	}
 	time.Sleep(latency)
-	p.Answered(time.Now(), 200, nil)
+	p.Answered(200, nil)
 	p.Release()
 }
 
@@ -44,7 +44,7 @@ func TestAcquireWaitsForTheWindow(t *testing.T) {
 			if got := time.Since(start); got != want {
 				t.Errorf("call %d was admitted after %v, want %v", i, got, want)
 			}
-			p.Answered(time.Now(), 200, nil)
+			p.Answered(200, nil)
 			p.Release()
 		}
 	})
@@ -74,7 +74,7 @@ func TestReleaseWithoutAnswerRefunds(t *testing.T) {
 				}
 				p.Release()
 				p.Release()
-				p.Answered(time.Now(), 200, nil)
+				p.Answered(200, nil)
 			}
 			u, err := l.Usage(t.Context(), "")
 			if err != nil || u.Tiers[0].Used != 0 || u.InFlight != 0 {
@@ -93,8 +93,8 @@ func TestLostIsChargedAsIfItArrivedLater(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Lost(time.Now())
-			p.Answered(time.Now(), 200, nil) // too late: it has an effect once
+			p.Lost()
+			p.Answered(200, nil) // too late: it has an effect once
 			p.Release()
 			send(t, l, ratelimit.Call{}, 0)
 			if got, want := time.Since(start), 65*time.Second; got < want || got > want+time.Nanosecond {

@@ -174,7 +174,7 @@ func TestPromise9_OneKeysStormDelaysNoOther(t *testing.T) {
 				for ctx.Err() == nil {
 					p, err := l.Acquire(ctx, ratelimit.Call{Key: "storm", Priority: ratelimit.Interactive})
 					if err == nil {
-						p.Answered(time.Now(), 429, nil)
+						p.Answered(429, nil)
 						_ = l.Park(ctx, "storm", time.Now().Add(300*time.Millisecond))
 						p.Release()
 					}
@@ -221,7 +221,7 @@ func TestKeysAreBoundedAndReclaimed(t *testing.T) {
 		call := func(i int) error {
 			p, err := l.Acquire(retry.WithMaxWait(t.Context(), 0), ratelimit.Call{Key: fmt.Sprint(i)})
 			if err == nil {
-				p.Answered(time.Now(), 200, nil)
+				p.Answered(200, nil)
 				p.Release()
 			}
 			return err
@@ -279,7 +279,7 @@ func TestColdStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		probe.Answered(time.Now(), 200, map[string][]string{"X-Ratelimit-Remaining-Minute": {"1"}})
+		probe.Answered(200, map[string][]string{"X-Ratelimit-Remaining-Minute": {"1"}})
 		probe.Release()
 		send(t, l, ratelimit.Call{}, 0)
 		if _, err := l.Acquire(retry.WithMaxWait(t.Context(), 0), ratelimit.Call{}); retry.ClassOf(err) != retry.RateLimit {

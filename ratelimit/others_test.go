@@ -150,7 +150,7 @@ func TestReportsWhileCallsAreInFlight(t *testing.T) {
 		}
 		answer := func(limit, remaining int) {
 			t.Helper()
-			ps[0].Answered(time.Now(), 200, http.Header{"X-Limit": {strconv.Itoa(limit)}, "X-Remaining": {strconv.Itoa(remaining)}})
+			ps[0].Answered(200, http.Header{"X-Limit": {strconv.Itoa(limit)}, "X-Remaining": {strconv.Itoa(remaining)}})
 			ps[0].Release()
 			ps = ps[1:]
 		}

@@ -167,7 +167,7 @@ func TestAdaptiveCutsOncePerBurst(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 		for _, p := range ps {
-			p.Answered(time.Now(), http.StatusTooManyRequests, nil)
+			p.Answered(http.StatusTooManyRequests, nil)
 			p.Release()
 		}
 		if got, want := paceOf(t, l), 0.7*0.8; got < want-1e-9 || got > want+1e-9 {
@@ -205,14 +205,14 @@ func TestAdaptiveIsKept(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.Answered(time.Now(), http.StatusOK, nil)
+				p.Answered(http.StatusOK, nil)
 				p.Release()
 			}
 			p, err := l.Acquire(t.Context(), ratelimit.Call{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Answered(time.Now(), http.StatusTooManyRequests, nil)
+			p.Answered(http.StatusTooManyRequests, nil)
 			p.Release()
 			want := paceOf(t, l)
 			if want > 0.29 || want < 0.28 {
@@ -291,7 +291,7 @@ func TestPromise3_Adaptive(t *testing.T) {
 						if n%300 == 0 {
 							status = http.StatusTooManyRequests
 						}
-						p.Answered(time.Now(), status, nil)
+						p.Answered(status, nil)
 						p.Release()
 					}
 				})

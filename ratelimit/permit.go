@@ -20,12 +20,13 @@ type Permit struct {
 	all       *party // of several limiters; the fields above are zero then
 }
 
-// Answered says that the answer's header was read at now: the partner has counted the request by then. status and
+// Answered says that the answer's header was read just now: the partner has counted the request by then. status and
 // h are what it said; h may be nil. What the [Dialect] reads from h is learnt; a 429 with a Retry-After parks the key, and of several that a
 // [Set] charged the one it is about.
-func (p Permit) Answered(now time.Time, status int, h http.Header) {
-	spent := p.answered(now, h)
+func (p Permit) Answered(status int, h http.Header) {
+	spent := p.answered(h)
 	if status == http.StatusTooManyRequests {
+		now := time.Now()
 		at, ok := time.Time{}, false
 		if h != nil {
 			at, ok = retry.ParseRetryAfter(h, now)
@@ -35,15 +36,18 @@ func (p Permit) Answered(now time.Time, status int, h http.Header) {
 }
 
 // answered is Answered without parking. It reports of which limiters the partner says that nothing is left, by index.
-func (p Permit) answered(now time.Time, h http.Header) (spent uint64) {
+func (p Permit) answered(h http.Header) (spent uint64) {
 	switch {
 	case p.k != nil:
-		if p.arrived(now, 0, h) {
+		if p.arrived(p.l.now(), 0, h) {
 			return 1
 		}
 	case p.all != nil:
+		now := time.Now()
 		for i := range p.all.parts {
-			spent |= p.all.parts[i].permit.answered(now, h) << i
+			if pt := &p.all.parts[i]; pt.permit.arrived(pt.l.plan.ns(now), 0, h) {
+				spent |= 1 << i
+			}
 		}
 	}
 	return spent
@@ -64,38 +68,34 @@ func (p Permit) throttled(spent uint64, scope retry.Scope, at, now time.Time, pa
 }
 
 // Lost says that the request was sent but no answer came by now. It is charged as if it arrived LostGrace later.
-func (p Permit) Lost(now time.Time) {
+func (p Permit) Lost() {
 	switch {
 	case p.k != nil:
-		p.arrived(now, p.l.o.LostGrace, nil)
+		p.arrived(p.l.now(), p.l.o.LostGrace, nil)
 	case p.all != nil:
 		for i := range p.all.parts {
-			p.all.parts[i].permit.Lost(now)
+			p.all.parts[i].permit.Lost()
 		}
 	}
 }
 
 var observations = sync.Pool{New: func() any { return new([8]Observation) }}
 
-// arrived settles the first phase. An answer, and nothing that was lost, comes with a header. It reports whether that says that nothing is left.
-func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent bool) {
+// arrived settles the first phase, in the limiter's time. An answer, and nothing that was lost, comes with a header. It reports whether that says
+// that nothing is left.
+func (p Permit) arrived(now int64, grace time.Duration, h http.Header) (spent bool) {
 	l, k := p.l, p.k
-	now := l.plan.ns(t)
-	if now < p.at {
-		now = l.now() // no answer comes before the call
-		t = l.plan.time(now)
-	}
 	var obs []Observation
 	if l.o.Dialect != nil && h != nil {
 		buf := observations.Get().(*[8]Observation)
 		defer observations.Put(buf)
-		obs = l.plan.windows(l.o.Dialect(h, t, buf[:0]))
+		obs = l.plan.windows(l.o.Dialect(h, l.plan.time(now), buf[:0]))
 		for _, o := range obs {
 			spent = spent || o.Remaining == 0
 		}
 	}
 	if l.quota != nil {
-		ctx := context.Background()
+		ctx, t := context.Background(), l.plan.time(now)
 		if len(obs) > 0 {
 			if l.o.Adaptive != nil {
 				l.atPace(k, obs)
@@ -111,20 +111,12 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	}
 	k.mu.Lock()
 	k.drain()
-	if len(obs) > 0 && k.counts.slot(int32(p.slot), p.gen) != nil {
+	if len(obs) > 0 && k.slot(int32(p.slot), p.gen) != nil {
 		k.observe(p.at, now, obs)
 	}
 	k.arrive(int32(p.slot), p.gen, now+int64(grace), now, grace == 0)
 	if len(obs) > 0 {
-		if apart := k.scarce(); apart > 0 || k.keyRest != nil {
-			if r := k.has(); apart > 0 && l.o.Smooth == 0 {
-				r.apart, r.next = apart, min(max(r.next, now), now+apart)
-			} else {
-				r.apart = apart
-			}
-		}
-	}
-	if len(obs) > 0 {
+		l.easeDown(k, now)
 		k.signal() // it may have given room back
 	} else {
 		k.signalOpen()
@@ -134,6 +126,18 @@ func (p Permit) arrived(t time.Time, grace time.Duration, h http.Header) (spent 
 	}
 	k.mu.Unlock()
 	return spent
+}
+
+// easeDown looks whether room has become scarce; k is locked.
+func (l *Limiter) easeDown(k *key, now int64) {
+	apart := k.scarce()
+	if apart == 0 && k.keyRest == nil {
+		return
+	}
+	r := k.has()
+	if r.apart = apart; apart > 0 && l.o.Smooth == 0 {
+		r.next = min(max(r.next, now), now+apart)
+	}
 }
 
 // ended tells those in line for a Quota that a request in flight was settled or released.

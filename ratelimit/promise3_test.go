@@ -83,7 +83,7 @@ func (w *world) call(ctx context.Context, r *rand.Rand) {
 	w.sent.Add(1)
 	time.Sleep(time.Duration(r.Int64N(int64(w.out) + 1)))
 	if fate == 1 && !w.calm { // given up before it arrives
-		p.Lost(time.Now())
+		p.Lost()
 		p.Release()
 		time.Sleep(time.Duration(r.Int64N(int64(900 * time.Millisecond))))
 		w.ledger.Arrive(time.Now(), 1)
@@ -94,10 +94,10 @@ func (w *world) call(ctx context.Context, r *rand.Rand) {
 	w.ledger.Leave()
 	time.Sleep(time.Duration(r.Int64N(int64(w.back) + 1)))
 	if fate == 2 && !w.calm {
-		p.Lost(time.Now())
+		p.Lost()
 		return
 	}
-	p.Answered(time.Now(), 200, nil)
+	p.Answered(200, nil)
 }
 
 // run keeps n callers busy for d.
@@ -269,7 +269,7 @@ func TestPromise3_NothingIsSentOnALeaseThatIsNotSaved(t *testing.T) {
 				}
 				break
 			}
-			p.Answered(time.Now(), 200, nil)
+			p.Answered(200, nil)
 			p.Release()
 		}
 		if n != 10 || reported.Load() == 0 {

@@ -52,7 +52,7 @@ func TestQuotaThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		q.err = errors.New("connection refused")
-		p.Answered(time.Now(), 200, nil)
+		p.Answered(200, nil)
 		p.Release()
 		if len(told) != 2 || !errors.Is(told[0], q.err) {
 			t.Errorf("OnError was told %v, want both", told)
@@ -100,7 +100,7 @@ func TestCostAboveALimitThatWasCut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.Answered(time.Now(), 200, map[string][]string{"X-Ratelimit-Limit-Minute": {limit}})
+			p.Answered(200, map[string][]string{"X-Ratelimit-Limit-Minute": {limit}})
 			p.Release()
 			time.Sleep(time.Minute)
 		}
@@ -133,7 +133,7 @@ func TestReadyAndUsage(t *testing.T) {
 		if at := l.Ready(t.Context(), ratelimit.Call{}); !at.After(start) {
 			t.Errorf("with one in flight: %v", at)
 		}
-		p.Answered(time.Time{}, 200, nil) // a time before the call is not believed
+		p.Answered(200, nil)
 		p.Release()
 		if at := l.Ready(t.Context(), ratelimit.Call{}); !at.IsZero() {
 			t.Errorf("room for one: %v", at)
@@ -145,8 +145,8 @@ func TestReadyAndUsage(t *testing.T) {
 			t.Errorf("more than the limit: %v", at)
 		}
 		var zero ratelimit.Permit
-		zero.Answered(start, 200, nil)
-		zero.Lost(start)
+		zero.Answered(200, nil)
+		zero.Lost()
 		zero.Release()
 	})
 }
@@ -197,7 +197,7 @@ func TestAnsweredParksOn429(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		p.Answered(start, 429, map[string][]string{"Retry-After": {"30"}})
+		p.Answered(429, map[string][]string{"Retry-After": {"30"}})
 		p.Release()
 		if at := l.Ready(t.Context(), ratelimit.Call{}); !at.Equal(start.Add(30 * time.Second)) {
 			t.Errorf("ready at %v, want in 30s", at.Sub(start))

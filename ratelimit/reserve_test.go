@@ -41,7 +41,7 @@ func TestReserveIsExact(t *testing.T) {
 							break
 						}
 						if tier.Concurrent == 0 {
-							permit.Answered(time.Now(), 200, nil)
+							permit.Answered(200, nil)
 							permit.Release()
 						}
 					}
@@ -54,7 +54,7 @@ func TestReserveIsExact(t *testing.T) {
 						t.Fatal(err)
 					}
 					if tier.Concurrent == 0 {
-						permit.Answered(time.Now(), 200, nil)
+						permit.Answered(200, nil)
 						permit.Release()
 					}
 					used++
@@ -106,7 +106,7 @@ func TestPromise3_Reserve(t *testing.T) {
 			ledger.Arrive(time.Now(), 1)
 			time.Sleep(latency / 2)
 			ledger.Leave()
-			p.Answered(time.Now(), http.StatusOK, nil)
+			p.Answered(http.StatusOK, nil)
 			p.Release()
 		}
 		for i := range 60 {
@@ -146,7 +146,7 @@ func TestReserveBesideAnotherClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Answered(time.Now(), 200, http.Header{"X-Limit": {"100"}, "X-Remaining": {"25"}})
+	p.Answered(200, http.Header{"X-Limit": {"100"}, "X-Remaining": {"25"}})
 	p.Release()
 	n := 0
 	for ; n < 100; n++ {

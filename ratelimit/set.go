@@ -228,7 +228,7 @@ func (p *party) acquire() (Permit, error) {
 			return p.wait()
 		}
 		k.drain()
-		if !k.ask(pt.cost, 0, p.low(), now).ok {
+		if !k.fits(pt.cost, 0, p.low(), now) {
 			p.in = i
 			return p.wait()
 		}

@@ -21,7 +21,7 @@ func TestSetRefusesAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Answered(time.Now(), 200, nil)
+		p.Answered(200, nil)
 		p.Release()
 		start := time.Now()
 		_, err = set.Acquire(retry.WithMaxWait(t.Context(), 30*time.Second), ratelimit.Call{})

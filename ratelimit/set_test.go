@@ -208,11 +208,11 @@ func TestPromise3_ScopesChargedTogether(t *testing.T) {
 					case 0: // never sent
 					case 1:
 						w.arrive(i, op, keys...)
-						p.Lost(time.Now())
+						p.Lost()
 					default:
 						w.arrive(i, op, keys...)
 						time.Sleep(time.Duration(r.Int64N(int64(200 * time.Millisecond))))
-						p.Answered(time.Now(), 200, nil)
+						p.Answered(200, nil)
 					}
 					p.Release()
 				}
@@ -261,7 +261,7 @@ func TestSetStarvesNobody(t *testing.T) {
 					mu.Lock()
 					got[op]++
 					mu.Unlock()
-					p.Answered(time.Now(), 200, nil)
+					p.Answered(200, nil)
 					p.Release()
 				}
 			})
@@ -301,7 +301,7 @@ func TestSetWastesNoRoom(t *testing.T) {
 					mu.Lock()
 					got[op]++
 					mu.Unlock()
-					p.Answered(time.Now(), 200, nil)
+					p.Answered(200, nil)
 					p.Release()
 				}
 			})
@@ -334,7 +334,7 @@ func TestSetIsFair(t *testing.T) {
 						mu.Lock()
 						got[i]++
 						mu.Unlock()
-						p.Answered(time.Now(), 200, nil)
+						p.Answered(200, nil)
 						p.Release()
 					}
 				})

@@ -62,7 +62,7 @@ func TestOneCallerBesideManyOnASlowQuota(t *testing.T) {
 								if err != nil {
 									return
 								}
-								p.Answered(time.Now(), 200, nil)
+								p.Answered(200, nil)
 								p.Release()
 								mu.Lock()
 								spent[i]++

@@ -55,7 +55,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	returned := false
 	defer func() {
 		if !returned { // next panicked: nothing is known of the request
-			permit.Lost(time.Now())
+			permit.Lost()
 			permit.Release()
 		}
 	}()
@@ -63,19 +63,18 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	returned = true
 	if err != nil {
 		if retry.Judge(req, nil, err).Sent != retry.Never {
-			permit.Lost(time.Now())
+			permit.Lost()
 		}
 		permit.Release()
 		return nil, err
 	}
-	now := time.Now()
-	spent := permit.answered(now, resp.Header)
+	spent := permit.answered(resp.Header)
 	if resp.Request == &x.req {
 		resp.Request = req
 	}
 	t.learn(req, resp)
 	if v := retry.Judge(req, resp, nil); v.Class == retry.RateLimit {
-		permit.throttled(spent, v.Scope, v.At, now, true)
+		permit.throttled(spent, v.Scope, v.At, time.Now(), true)
 	}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		permit.Release()

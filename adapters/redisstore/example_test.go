@@ -42,7 +42,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		p.Answered(time.Now(), 200, nil)
+		p.Answered(200, nil)
 		p.Release()
 		admitted++
 	}

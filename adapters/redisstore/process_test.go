@@ -61,9 +61,9 @@ func child() int {
 				if rand.IntN(10) > 0 { // or it is never sent
 					resp, err := http.Get(partner)
 					if err != nil {
-						p.Lost(time.Now())
+						p.Lost()
 					} else {
-						p.Answered(time.Now(), resp.StatusCode, resp.Header)
+						p.Answered(resp.StatusCode, resp.Header)
 						_, _ = io.Copy(io.Discard, resp.Body)
 						resp.Body.Close()
 					}

@@ -85,7 +85,7 @@ func callAs(ctx context.Context, t *testing.T, lim *ratelimit.Limiter, key strin
 			ledger.Arrive(time.Now(), 1)
 			ledger.Leave()
 			time.Sleep(rand.N(4 * time.Millisecond))
-			p.Answered(time.Now(), 200, nil)
+			p.Answered(200, nil)
 		}
 		p.Release()
 	}

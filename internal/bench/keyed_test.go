@@ -53,7 +53,7 @@ func openKit(tb testing.TB, windows []time.Duration) func(context.Context, strin
 		if err != nil {
 			return err
 		}
-		p.Answered(time.Now(), 200, nil)
+		p.Answered(200, nil)
 		p.Release()
 		return nil
 	}

@@ -57,7 +57,7 @@ func cycle(ctx context.Context, b *testing.B, lim *ratelimit.Limiter) {
 		b.Error(err)
 		return
 	}
-	p.Answered(time.Now(), 200, nil)
+	p.Answered(200, nil)
 	p.Release()
 }
 

@@ -92,9 +92,9 @@ func Of(l interface {
 		defer p.Release()
 		switch a, err := send(); {
 		case err == nil:
-			p.Answered(time.Now(), a.Status, a.Header)
+			p.Answered(a.Status, a.Header)
 		case !errors.Is(err, ErrUnsent):
-			p.Lost(time.Now())
+			p.Lost()
 		}
 		return nil
 	}

@@ -50,7 +50,7 @@ func TestPromise3_LimiterAgainstTheSimulatedPartner(t *testing.T) {
 								t.Error(err)
 								return
 							}
-							permit.Answered(time.Now(), resp.StatusCode, resp.Header)
+							permit.Answered(resp.StatusCode, resp.Header)
 							if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
 								t.Errorf("status %d, %v", resp.StatusCode, err)
 							}
