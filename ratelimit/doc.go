@@ -33,9 +33,12 @@
 // exceeded whatever the latency. The price: a tier of N per W yields N·W/(W+L) when calls take L: 99.7 % of 120 per minute at 200 ms, 83 % of 15 per second.
 //
 // A limit up to 256 is counted exactly. A larger one is counted in 64 sub-windows, each charged until its end has left the window: never
-// too much is admitted, and at most 1/64 too little. A key that was used takes about 0.7 kB with one tier and 1.6 kB with two to
-// four, besides 16 bytes for each request that an exact tier has in its window (8 to begin with, in this) and 0.5 kB for each larger tier that
-// is used all along its window; keys whose windows are empty are forgotten.
+// too much is admitted, and at most 1/64 too little. As long as less than a sixteenth of it is spent, two halves of a window do: what is
+// spent then counts for up to half a window longer.
+//
+// A key that was used takes about 0.25 kB with one tier and 0.4 kB with three. A tier that is counted exactly adds 0.3 kB, in which there is room for
+// 8 requests, and 16 bytes for each further one in its window; a larger tier of which more than a sixteenth is spent adds 0.5 kB. Keys whose
+// windows are empty are forgotten.
 //
 // # What the partner says
 //
