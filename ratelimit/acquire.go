@@ -33,7 +33,6 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 	if ctx.Err() != nil {
 		return Permit{}, l.canceled(ctx, "", retry.Waits{})
 	}
-	now := l.now()
 	for {
 		k, err := l.key(c.Key)
 		if err != nil {
@@ -44,10 +43,16 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			k.mu.Unlock()
 			continue
 		}
+		k.drain()
+		if l.timeless && k.keyRest == nil && k.roomy(cost) {
+			slot, gen := k.admit(cost, false)
+			k.mu.Unlock()
+			return Permit{l: l, k: k, slot: uint32(slot), gen: gen}, nil
+		}
+		now := l.now()
 		if l.quota != nil || k.behind(cost, now) {
 			return l.wait(ctx, k, c, cost)
 		}
-		k.drain()
 		if !k.fits(cost, 0, c.Priority < Interactive, now) {
 			return l.wait(ctx, k, c, cost)
 		}

@@ -196,6 +196,33 @@ func (c *counts) fits(cost, ahead int64, low bool, now int64) bool {
 	return fits
 }
 
+// roomy reports that a call would be admitted whatever time it is: what was spent leaves room, also if none of it has left its window.
+func (c *counts) roomy(cost int64) bool {
+	if c.rare != nil || c.probe != noProbe {
+		return false
+	}
+	for i := range c.tiers {
+		t, s := &c.tiers[i], &c.p.specs[i]
+		switch {
+		case s.method == byRing && t.more == nil:
+			if s.limit-t.used-c.held < cost {
+				return false
+			}
+		case s.method == byLog:
+			if m := t.more; m.shut != math.MinInt64 || m.limit-t.used-c.held-m.foreign < cost {
+				return false
+			}
+		case s.method == byFlight && t.more == nil:
+			if s.limit <= int64(c.inflight) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // refuse is the reason; low is without meaning if there is no reserve.
 func (c *counts) refuse(cost, ahead int64, low bool) verdict {
 	low = low && c.rest() != nil

@@ -28,16 +28,15 @@ var absent = new(key)
 
 func newIndex() *index {
 	x := &index{seed: maphash.MakeSeed()}
-	x.clear(leastIndex)
+	x.clear()
 	return x
 }
 
 // clear begins with an empty table.
-func (x *index) clear(size int) []entry {
-	t := make([]entry, size)
+func (x *index) clear() {
+	t := make([]entry, leastIndex)
 	x.table.Store(&t)
 	x.n, x.used = 0, 0
-	return t
 }
 
 // get returns the key of that name, nil if there is none. It may be gone by the time that it is used.
@@ -88,30 +87,33 @@ func put(t []entry, hash uint64, k *key) {
 	}
 }
 
-// some calls f for up to n keys, going round, and removes those for which it returns true.
+// some calls f for up to n keys, going round, and removes those for which it returns true. It looks for them in eight times as many places.
 func (x *index) some(n int, f func(k *key) bool) {
 	t := *x.table.Load()
-	for looked := 0; looked < len(t) && n > 0; looked++ {
+	for range min(len(t), 8*n) {
 		x.hand = (x.hand + 1) & (len(t) - 1)
 		k := t[x.hand].key.Load()
 		if k == nil || k == absent {
 			continue
 		}
-		n--
 		if f(k) {
 			t[x.hand].key.Store(absent)
 			x.n--
+		}
+		if n--; n == 0 {
+			return
 		}
 	}
 }
 
 // all removes the keys, and returns them.
-func (x *index) all() []*key {
-	keys := make([]*key, 0, x.n)
-	x.some(x.n, func(k *key) bool {
-		keys = append(keys, k)
-		return true
-	})
-	x.clear(leastIndex)
+func (x *index) all() (keys []*key) {
+	t := *x.table.Load()
+	for i := range t {
+		if k := t[i].key.Load(); k != nil && k != absent {
+			keys = append(keys, k)
+		}
+	}
+	x.clear()
 	return keys
 }

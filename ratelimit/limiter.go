@@ -22,6 +22,8 @@ type Limiter struct {
 	run   uint64
 	lease int64 // how much may be spent on one save; 0 without State
 	even  int   // the tier that Smooth spreads
+	// timeless: nobody needs to know when a call was admitted, if there is room whatever time it is.
+	timeless bool
 
 	closed  atomic.Bool
 	keys    *index
@@ -138,6 +140,7 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
+	l.timeless = l.quota == nil && o.Dialect == nil && o.Adaptive == nil
 	if o.State != nil {
 		l.run, l.lease = newRun(), l.plan.lease()
 	}
