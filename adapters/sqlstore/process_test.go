@@ -12,6 +12,7 @@ import (
 
 	"github.com/integrationkit/integrationkit/adapters/sqlstore"
 	"github.com/integrationkit/integrationkit/auth"
+	"github.com/integrationkit/integrationkit/auth/authtest"
 	"github.com/integrationkit/integrationkit/driver/importer"
 )
 
@@ -100,6 +101,12 @@ func addOne(ctx context.Context, s *sqlstore.Store) error {
 			Collection: resources, ID: "counter", Version: records[0].Version, Change: importer.Updated, At: noon, Run: "r",
 		}}))
 	})
+}
+
+// The suite of package authtest, with processes that share the database.
+func TestPromise4_TokensOfProcesses(t *testing.T) {
+	authtest.Processes(t, func(t *testing.T) string { return filepath.Join(t.TempDir(), "kit.db") },
+		func(t *testing.T, place string) auth.Store { return open(t, place, keys(t, "k1")) })
 }
 
 // Processes and goroutines that share a database never do the same refresh, and lose no update of each other.

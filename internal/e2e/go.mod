@@ -4,8 +4,10 @@ go 1.26.0
 
 require (
 	github.com/integrationkit/integrationkit v0.0.0
+	github.com/integrationkit/integrationkit/adapters/redisstore v0.0.0
 	github.com/integrationkit/integrationkit/adapters/sqlstore v0.0.0
 	github.com/ory/fosite v0.49.0
+	github.com/redis/go-redis/v9 v9.23.0
 )
 
 require (
@@ -58,6 +60,7 @@ require (
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk v1.47.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.0.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/mod v0.42.0 // indirect
 	golang.org/x/net v0.61.0 // indirect
@@ -96,7 +99,7 @@ require (
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/oauth2 v0.38.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	modernc.org/libc v1.80.1 // indirect
@@ -107,5 +110,6 @@ require (
 
 replace (
 	github.com/integrationkit/integrationkit => ../../
+	github.com/integrationkit/integrationkit/adapters/redisstore => ../../adapters/redisstore
 	github.com/integrationkit/integrationkit/adapters/sqlstore => ../../adapters/sqlstore
 )

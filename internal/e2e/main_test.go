@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envURL) != "" {
 		os.Exit(child())
 	}
+	if os.Getenv(envSubscribe) != "" {
+		os.Exit(subscribe())
+	}
 	goleak.VerifyTestMain(m)
 }
 
