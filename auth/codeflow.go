@@ -97,7 +97,8 @@ func NewCodeFlow(c CodeFlowConfig) (*CodeFlow, error) {
 	for name, values := range c.Params {
 		p.check(len(values) != 1, "Params holds "+name+" more than once, or without a value")
 		switch name {
-		case "client_id", "redirect_uri", "response_type", "response_mode", "state", "code_challenge", "code_challenge_method":
+		case "client_id", "redirect_uri", "response_type", "response_mode", "state",
+			"code_challenge", "code_challenge_method":
 			p.add("Params holds %s, which is the flow's own", name)
 		}
 	}
@@ -165,7 +166,10 @@ func (f *codeFlow) start(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This may not be started here.", http.StatusForbidden)
 		return
 	}
-	t := ticket{State: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier(), Subject: subject, Until: time.Now().Add(f.Timeout)}
+	t := ticket{
+		State: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier(),
+		Subject: subject, Until: time.Now().Add(f.Timeout),
+	}
 	cookie, err := f.seal(t)
 	if err != nil {
 		http.Error(w, "This could not be started.", http.StatusInternalServerError)

@@ -1,10 +1,10 @@
 // Package auth puts credentials on requests, for the declared origins only, and keeps OAuth tokens fresh.
 //
 // A [Credential] is a layer around an [http.RoundTripper]: [APIKey] (in a header or the query), [Basic], [Signer],
-// which signs each attempt, [Rotating], which changes any of them while it is used, and [Source], which obtains tokens through an [Exchanger]: [ClientCredentials];
-// [RefreshToken] after a human authorized through a [CodeFlow]; or [Session], for logins and token exchanges that are
-// not OAuth's. Its place is inside the retries, so that each attempt gets the token of its own moment, and outside the
-// rate limiter, so that a replay has a permit of its own:
+// which signs each attempt, [Rotating], which changes any of them while it is used, and [Source], which obtains
+// tokens through an [Exchanger]: [ClientCredentials]; [RefreshToken] after a human authorized through a [CodeFlow];
+// or [Session], for logins and token exchanges that are not OAuth's. Its place is inside the retries, so that each
+// attempt gets the token of its own moment, and outside the rate limiter, so that a replay has a permit of its own:
 //
 //	hc.Transport = retry.Policy{}.Wrap(src.Wrap(lim.Wrap(cb.Wrap(base))))
 //

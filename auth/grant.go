@@ -55,7 +55,8 @@ func (c RefreshToken) Fingerprint() string {
 	return fingerprint("refresh", c.TokenURL, c.ClientID, string(c.ClientSecret))
 }
 
-var errNoRefreshToken = fmt.Errorf("%w: there is no refresh token: nobody has authorized yet, or the partner gave none", ErrGrant)
+var errNoRefreshToken = fmt.Errorf(
+	"%w: there is no refresh token: nobody has authorized yet, or the partner gave none", ErrGrant)
 
 // Exchange implements [Exchanger].
 func (c RefreshToken) Exchange(ctx context.Context, old Token) (Token, error) {

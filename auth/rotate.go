@@ -219,7 +219,8 @@ func (r *rotating) verify(ctx context.Context, v *values) (RotationEvent, error)
 		}
 		if cred == nil || refusedBy(otherErr) {
 			event.Kind = RotationUnverified
-			return event, fmt.Errorf("the new values were refused when in use: %w; those before are no way back: %w", err, otherErr)
+			err = fmt.Errorf("the new values were refused when in use: %w", err)
+			return event, fmt.Errorf("%w; those before are no way back: %w", err, otherErr)
 		}
 		event.Kind, err = RolledBack, fmt.Errorf("the new values were refused when in use, those before are again: %w", err)
 		next = v.swapped(otherErr == nil)

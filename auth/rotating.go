@@ -28,10 +28,11 @@ type RotatingConfig struct {
 	// Make puts values on requests: [NewAPIKey] or the like. It sends nothing. It is not told when a credential is not
 	// used any more; a [Source] that it makes needs no Close then.
 	Make func(values map[string]Secret) (Credential, error)
-	// Test makes one cheap call with c. An error of class [retry.Auth], or one that wraps [ErrGrant], says that the partner
-	// refuses the credentials; any other, that nobody knows. It may be called by each process, while others use c, and
-	// through the same limiter as other calls: none of this Rotating's holds anything of it meanwhile. Its ctx is that of
-	// Rotate, or when the test looks for a way back one of its own: it does not end with the call that was refused.
+	// Test makes one cheap call with c. An error of class [retry.Auth], or one that wraps [ErrGrant], says that the
+	// partner refuses the credentials; any other, that nobody knows. It may be called by each process, while others use
+	// c, and through the same limiter as other calls: none of this Rotating's holds anything of it meanwhile. Its ctx is
+	// that of Rotate, or when the test looks for a way back one of its own: it does not end with the call that was
+	// refused, and has none of its values.
 	Test func(ctx context.Context, c Credential) error
 	// Timeout bounds one Test; 0: 30 s.
 	Timeout time.Duration

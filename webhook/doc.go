@@ -26,10 +26,10 @@
 // # Schemes
 //
 // How a partner proves itself is data: [HMAC] for most, [Standard] for Standard Webhooks and Svix, [SignatureHeader],
-// [FormHMAC], [Digest], [Token], [JWT], [Issued], [Basic], [URLSecret], [Unsigned]; [Custom] for all else. A [Partner] adds
-// what else there is to know: tolerance, where the delivery's id is, how long the partner waits, what it wants to be
-// answered, its handshake. [Guesty], [Airbnb], [BookingCom], [Cloudbeds], [Stripe], [GitHub], [Shopify], [Slack] and
-// [Twilio] are ready.
+// [FormHMAC], [Digest], [Token], [JWT], [Issued], [Basic], [URLSecret], [Unsigned]; [Custom] for all else. A
+// [Partner] adds what else there is to know: tolerance, where the delivery's id is, how long the partner waits, what
+// it wants to be answered, its handshake. [Guesty], [Airbnb], [BookingCom], [Cloudbeds], [Stripe], [GitHub],
+// [Shopify], [Slack] and [Twilio] are ready.
 //
 // [NewVerifier] makes a [Verifier] of a partner and the secrets, which can be used alone. It keeps apart what
 // differs: nothing to verify ([ErrMissing]), unreadable ([ErrMalformed]), wrong ([ErrSignature]), and right but
@@ -54,8 +54,8 @@
 // changes secrets without losing what is under way ([Subscriber.Rotate]). [Subscriber.Endpoint] is what the Handler's
 // Resolver returns.
 //
-// Without one, several secrets may be given to a Verifier, each with a lifetime: the new one first, the old one after it.
-// Tell the partner, and watch [Verifier.Uses], or [Result.OldSecret], until the old one is used no more.
+// Without one, several secrets may be given to a Verifier, each with a lifetime: the new one first, the old one after
+// it. Tell the partner, and watch [Verifier.Uses], or [Result.OldSecret], until the old one is used no more.
 //
 // # Tests
 //

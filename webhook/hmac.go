@@ -186,8 +186,8 @@ type HMAC struct {
 	Encoding Encoding // Hex
 	Secret   SecretForm
 
-	// Pair is the name of the signatures, if the header is a list of name=value: "v1" of "t=…,v1=…,v1=…". Several may
-	// bear it, and any of them may match.
+	// Pair is the name of the signatures, if the header is a list of name=value: "v1" of "t=…,v1=…,v1=…". Several
+	// may bear it, and any of them may match.
 	Pair     string
 	TimePair string // the name of the time in that list
 

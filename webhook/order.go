@@ -51,7 +51,9 @@ type record struct {
 // Do calls f, alone for this record, unless v is older than what was dealt with: then it returns false. Versions that
 // cannot be compared, or are equal, are dealt with; a deleted record stays so for an event of the same version. What
 // f returned without an error is what was dealt with. Do waits for its turn until ctx ends.
-func (o *Order) Do(ctx context.Context, name string, v Version, f func(ctx context.Context) error) (done bool, err error) {
+func (o *Order) Do(
+	ctx context.Context, name string, v Version, f func(ctx context.Context) error,
+) (done bool, err error) {
 	r := o.enter(name)
 	defer o.leave(r)
 	select {

@@ -23,8 +23,8 @@ func (s *Subscriber) Reconcile(ctx context.Context, r Registrar, w Want) (Report
 	return s.run(ctx, r, w, false)
 }
 
-// Rotate is a Reconcile that begins a new generation: another URL with another secret. When the partner sends there, the
-// generation before it is retired, and its secret taken for [SubscriberConfig].Overlap more. A Rotate that was
+// Rotate is a Reconcile that begins a new generation: another URL with another secret. When the partner sends there,
+// the generation before it is retired, and its secret taken for [SubscriberConfig].Overlap more. A Rotate that was
 // interrupted is finished by the next call of either; called again it does not begin another one before.
 func (s *Subscriber) Rotate(ctx context.Context, r Registrar, w Want) (Report, error) {
 	return s.run(ctx, r, w, true)
@@ -123,7 +123,8 @@ func (o *session) newest() *Generation {
 
 // vanished reports whether a subscription is gone that cannot be made again with the secret it had.
 func (o *session) vanished(g *Generation, there []Subscription) bool {
-	return o.t.Secret == FromPartner && !slices.ContainsFunc(there, func(s Subscription) bool { return plain(s.URL) == plain(g.URL) })
+	return o.t.Secret == FromPartner &&
+		!slices.ContainsFunc(there, func(s Subscription) bool { return plain(s.URL) == plain(g.URL) })
 }
 
 // list returns what the partner has of ours, and reports the rest.
@@ -149,7 +150,9 @@ func (o *session) list(ctx context.Context) (there []Subscription, err error) {
 
 // arrange sees to it that the URL of g is sent all events, once. It returns what is too much there, and the partner's
 // secret.
-func (o *session) arrange(ctx context.Context, g *Generation, there []Subscription) (extra []Subscription, secret string, err error) {
+func (o *session) arrange(
+	ctx context.Context, g *Generation, there []Subscription,
+) (extra []Subscription, secret string, err error) {
 	var at []Subscription
 	for _, s := range there {
 		if plain(s.URL) == plain(g.URL) {
@@ -187,7 +190,9 @@ func (o *session) arrange(ctx context.Context, g *Generation, there []Subscripti
 }
 
 // ensure sees to it that there is one subscription with these events, the first of those that there are or a new one.
-func (o *session) ensure(ctx context.Context, g *Generation, at []Subscription, events []string) (s Subscription, had bool, err error) {
+func (o *session) ensure(
+	ctx context.Context, g *Generation, at []Subscription, events []string,
+) (s Subscription, had bool, err error) {
 	s = Subscription{URL: g.URL}
 	if had = len(at) > 0; had {
 		s = at[0]
@@ -248,8 +253,9 @@ func (o *session) secret(ctx context.Context, s Subscription, g *Generation, had
 		})
 		switch {
 		case errors.Is(err, ErrNoSecretYet):
+			at := time.Now().Add(10 * time.Second)
 			return "", &retry.Error{
-				Verdict: retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, At: time.Now().Add(10 * time.Second)},
+				Verdict: retry.Verdict{Class: retry.Transient, Scope: retry.Request, Sent: retry.Answered, At: at},
 				Partner: o.w.Partner.Name, Op: "webhook.secret", Integration: o.w.Key, Err: ErrNoSecretYet,
 			}
 		case err != nil:
@@ -321,7 +327,8 @@ func (o *session) remove(ctx context.Context, subs []Subscription) error {
 	}
 	there, err := o.list(ctx)
 	for _, s := range there {
-		if slices.ContainsFunc(subs, func(gone Subscription) bool { return gone.ID == s.ID && plain(gone.URL) == plain(s.URL) }) {
+		same := func(gone Subscription) bool { return gone.ID == s.ID && plain(gone.URL) == plain(s.URL) }
+		if slices.ContainsFunc(subs, same) {
 			o.rep.Undead = append(o.rep.Undead, s)
 		}
 	}

@@ -57,8 +57,8 @@ func (g Generation) Format(f fmt.State, _ rune) {
 // MarshalJSON leaves out what Format leaves out.
 func (g Generation) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(g)) }
 
-// Registration is what is known on our side of one integration's webhooks: which URLs and secrets are in use, and who is
-// at work on them. It does not print its secrets; MarshalBinary has them.
+// Registration is what is known on our side of one integration's webhooks: which URLs and secrets are in use, and who
+// is at work on them. It does not print its secrets; MarshalBinary has them.
 type Registration struct {
 	Key         string // of the integration
 	Version     int64  // of the stored document, from 1; 0: it is not stored

@@ -30,8 +30,8 @@ type SubscriberConfig struct {
 
 // Subscriber sees to it that partners send webhooks, and that what they send can be verified: it makes secrets, has
 // them registered, changes them without losing a delivery, and keeps what a partner has registered in step with what
-// it should have. It remembers all that in a [Registrations]; use one for all integrations. Its methods may be called by
-// several goroutines and processes at once: of those for one key, one works, and the others are told to come back.
+// it should have. It remembers all that in a [Registrations]; use one for all integrations. Its methods may be called
+// by several goroutines and processes at once: of those for one key, one works, and the others are told to come back.
 //
 // Whatever it is about to need is stored before it is: the URL and our secret before the partner is told of them. A
 // partner that makes the secret itself may send before it has told it: such deliveries are answered 503, so that they
@@ -74,9 +74,9 @@ func NewSubscriber(c SubscriberConfig) (*Subscriber, error) {
 // Want says what a partner should have registered for one integration.
 type Want struct {
 	Key string // of the integration: its ID
-	// Base is the URL below which this integration's deliveries come, https. Whatever the partner has registered at it or
-	// below it is taken for ours, and removed if it is not wanted; what it has elsewhere is left alone and reported. So two
-	// installations that share an account with a partner have different bases.
+	// Base is the URL below which this integration's deliveries come, https. Whatever the partner has registered at it
+	// or below it is taken for ours, and removed if it is not wanted; what it has elsewhere is left alone and reported.
+	// So two installations that share an account with a partner have different bases.
 	Base    string
 	Partner Partner  // how its deliveries are proved
 	Events  []string // in the partner's words; nil: all that the driver knows, [Terms].Events
@@ -362,5 +362,6 @@ func wall(t time.Time) time.Time { return t.UTC().Round(0) }
 
 // ours reports whether a subscription is one of ours.
 func (o *session) ours(s Subscription) bool {
-	return below(s.URL, o.w.Base) || slices.ContainsFunc(o.reg.Generations, func(g Generation) bool { return plain(g.URL) == plain(s.URL) })
+	known := func(g Generation) bool { return plain(g.URL) == plain(s.URL) }
+	return below(s.URL, o.w.Base) || slices.ContainsFunc(o.reg.Generations, known)
 }

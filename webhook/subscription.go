@@ -55,7 +55,7 @@ type Subscription struct {
 	ID      string    // the partner's; "" before it is made
 	URL     string    // where it is sent; exactly as registered
 	Events  []string  // in the partner's words
-	Secret  string    // to Subscribe: ours; from it and from Subscriptions: the partner's, if it tells. As in [Secret].Value.
+	Secret  string    // to Subscribe: ours; from it and Subscriptions: the partner's, if it tells. As in [Secret].Value
 	Expires time.Time // zero: it does not end
 }
 

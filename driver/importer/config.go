@@ -42,8 +42,9 @@ type Config struct {
 	// Kinds are imported in this order; nil: resources, transactions, media, as far as the driver can.
 	Kinds []driver.Kind
 	Mode  Mode
-	// Lookback is how far before the watermark an incremental run asks for changes, because partners commit late. It widens
-	// the query only, and not for media, which go by when the store's own resources changed. 0 means 10 min, negative none.
+	// Lookback is how far before the watermark an incremental run asks for changes, because partners commit late. It
+	// widens the query only, and not for media, which go by when the store's own resources changed. 0 means 10 min,
+	// negative none.
 	Lookback time.Duration
 	// Process applies the host's own rules to a record before it is validated and stored: a *driver.Resource,
 	// *driver.Transaction or *driver.Media, which it may change (but not its ID). [ErrSkip] leaves the record out;

@@ -44,15 +44,15 @@ type TallyQuery struct {
 	Now   time.Time // zero: now
 }
 
-// Skew is how far the clocks of a partner and of this process may be apart: a webhook counts that arrived so long before
-// the change it is about.
+// Skew is how far the clocks of a partner and of this process may be apart: a webhook counts that arrived so long
+// before the change it is about.
 const Skew = time.Minute
 
 // Tally says how the changes of one collection came to be known.
 type Tally struct {
 	Collection
 	ByWebhook int64 // a webhook brought them
-	Raced     int64 // a listing showed them first, and their webhook arrived as well, before it or within the grace after it
+	Raced     int64 // a listing showed them first, and their webhook arrived too, before it or within the grace after it
 	Missed    int64 // a listing showed them, and no webhook came
 	Pending   int64 // a listing showed them, no webhook has come, and it still may
 }
@@ -77,11 +77,12 @@ func (q TallyQuery) WithDefaults() TallyQuery {
 	return q
 }
 
-// Coverage measures, for one integration, how much of what changes its webhooks tell, and how much is known only because
-// imports go on: what webhooks missed, by [Ledger.Tally]. Imports and webhooks overtake each other, so that a listing
-// showed a change first is no miss in itself. One is that no webhook about the record arrived from when the record
-// changed, by the partner's time of update, until the grace after the listing showed it. A webhook about an earlier change
-// of the record does not count, nor does one that failed, or waits in a queue, count as a miss: it arrived.
+// Coverage measures, for one integration, how much of what changes its webhooks tell, and how much is known only
+// because imports go on: what webhooks missed, by [Ledger.Tally]. Imports and webhooks overtake each other, so that a
+// listing showed a change first is no miss in itself. One is that no webhook about the record arrived from when the
+// record changed, by the partner's time of update, until the grace after the listing showed it. A webhook about an
+// earlier change of the record does not count, nor does one that failed, or waits in a queue, count as a miss: it
+// arrived. A hint, which anybody may have sent, counts from when it was confirmed.
 //
 // A record whose time of update did not move, and one that is gone, changed some time after it was seen last
 // ([Change.Earliest]): any webhook since then counts.

@@ -52,9 +52,9 @@
 // # Queues
 //
 // [ReadQueue] reads a stream of messages that the partner forgets once they are taken, and that several integrations
-// share (a driver.QueueSource); [FollowQueue] does so again and again, in as many processes as one likes, of which one at
-// a time reads. Messages are stored before they are acknowledged, and parsed after that; their records go the way of
-// all others, to the integration whose account the message names.
+// share (a driver.QueueSource); [FollowQueue] does so again and again, in as many processes as one likes, of which
+// one at a time reads. Messages are stored before they are acknowledged, and parsed after that; their records go the
+// way of all others, to the integration whose account the message names.
 //
 //	err := importer.FollowQueue(ctx, importer.QueueConfig{
 //		Driver: d, Store: store, Route: importer.ByAccount(integrations, "bookingcom"),
@@ -63,8 +63,9 @@
 //
 // # Webhooks
 //
-// A webhook's record goes to [Apply]. Imports go on beside webhooks, because partners lose some: [Coverage] notes how each
-// change came to be known, and [Ledger.Tally] says how many webhooks told of, and how many only a listing showed.
+// A webhook's record goes to [Apply]. Imports go on beside webhooks, because partners lose some: [Coverage] notes how
+// each change came to be known, and [Ledger.Tally] says how many webhooks told of, and how many only a listing
+// showed.
 //
 // # Stores
 //

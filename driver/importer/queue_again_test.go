@@ -222,3 +222,32 @@ func TestQueueBacklogIsReadOnce(t *testing.T) {
 		}
 	})
 }
+
+// A page may hold what is no message.
+type halfRead struct{ *importertest.QueueDriver }
+
+func (h halfRead) Receive(context.Context) pagination.Pages[driver.Message] {
+	return func(yield func(pagination.Page[driver.Message], error) bool) {
+		yield(pagination.Page[driver.Message]{
+			Items:    []driver.Message{{ID: "\x00", Account: "\xff", Body: []byte("x")}, {ID: "\x00", Account: "\xff", Body: []byte("x")}},
+			Rejected: []pagination.Rejected{{ID: "r", Raw: []byte("<x"), Err: errPage}, {Raw: []byte("<y")}}, Total: -1,
+		}, nil)
+	}
+}
+
+func TestQueueRejectedMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := importer.NewMemory()
+		cfg := queueConfig(queue(false), s)
+		cfg.Driver = halfRead{queue(false)}
+		if res := readQueue(t, cfg); res.Dead != 3 {
+			t.Errorf("got %+v", res)
+		}
+		if got := messages(t, s, importer.MessageDead); len(got) != 3 || got[0].Received.IsZero() {
+			t.Errorf("kept %+v", got)
+		}
+		if n, err := importer.Requeue(t.Context(), s, queueName); n != 0 || err != nil {
+			t.Errorf("requeued %d, %v: nobody can tell whose they are", n, err)
+		}
+	})
+}

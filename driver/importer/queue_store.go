@@ -90,7 +90,7 @@ var errNoQueueTx = errors.New("importer: the transaction of the QueueStore is no
 //
 // A message without an Account stays dead, for nobody can tell whose it is: the account is read when the message comes,
 // and what could not be read then is no message of anybody's. What is in it is for a human, or for a program that
-// imports it by [Apply]; and where the partner still has the records, the next import or recovery brings them.
+// imports it by [Apply].
 func Requeue(ctx context.Context, s QueueStore, queue string, keys ...string) (int, error) {
 	only := make(map[string]bool, len(keys))
 	for _, k := range keys {

@@ -357,8 +357,8 @@ func fetchAhead[T any](
 	})
 }
 
-// sentAt returns when a page was asked for: what the stream says, unless it says nothing or names a time to come, which would
-// win over everything that comes before it.
+// sentAt returns when a page was asked for: what the stream says, unless it says nothing or names a time to come,
+// which would win over everything that comes before it.
 func sentAt(said, asked time.Time) time.Time {
 	if said.IsZero() || said.After(time.Now()) {
 		return asked

@@ -85,8 +85,9 @@ const (
 	Updated  ChangeKind = "updated"
 	Restored ChangeKind = "restored"
 	Deleted  ChangeKind = "deleted"
-	// Merged: the record goes on under another id, which is in its document's aliases, and it is marked as deleted under this one. The change of the
-	// record with the other id comes right after: Updated, with "id" among its Fields when there was none with that id.
+	// Merged: the record goes on under another id, which is in its document's aliases, and it is marked as deleted under
+	// this one. The change of the record with the other id comes right after: Updated, with "id" among its Fields when
+	// there was none with that id.
 	Merged ChangeKind = "merged"
 )
 
