@@ -114,7 +114,7 @@ func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceI
 		return driver.Effect{}, err
 	}
 	answer := wire.Fields(r.Body)
-	return driver.Effect{ID: resourceID, Confirmed: answer.Has("calendar_operation") || answer.Flag("success").Or(false)}, nil
+	return driver.Effect{ID: resourceID, Confirmed: answer.Type("calendar_operation") == '{' || answer.Flag("success").Or(false)}, nil
 }
 
 // operations turns days into operations: the last of several of one date, in the order of dates, runs of equal ones as a range.

@@ -222,4 +222,4 @@ func feedHost(u *url.URL) bool {
 	return u.Scheme == "https" && u.User == nil && feedHosts.MatchString(strings.ToLower(u.Host)) && strings.HasPrefix(u.Path, "/calendar/ical/")
 }
 
-var feedHosts = regexp.MustCompile(`^(www\.)?airbnb\.[a-z]{2,3}(\.[a-z]{2})?$`)
+var feedHosts = regexp.MustCompile(`^(www\.)?airbnb\.(com|cat|[a-z]{2}|com?\.[a-z]{2})$`)

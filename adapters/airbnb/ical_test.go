@@ -141,6 +141,7 @@ func TestFetchFeed(t *testing.T) {
 		{"a country's domain", "https://www.airbnb.co.uk/calendar/ical/1.ics?s=" + secret, reply(200, text, ""), 0, true},
 		{"moved to another country", address, reply(302, "", "https://www.airbnb.de/calendar/ical/1.ics?s="+secret), 0, true},
 		{"moved elsewhere", address, reply(302, "", "https://airbnb.example.com/calendar/ical/1.ics"), retry.Client, false},
+		{"a name that anybody can have", "https://www.airbnb.xyz/calendar/ical/1.ics?s=" + secret, nil, retry.Client, false},
 		{"not Airbnb's", "https://airbnb.example.com/calendar/ical/1.ics?s=" + secret, nil, retry.Client, false},
 		{"not encrypted", "http://www.airbnb.com/calendar/ical/1.ics?s=" + secret, nil, retry.Client, false},
 		{"no URL", "::" + secret, nil, retry.Client, false},

@@ -3,7 +3,6 @@ package airbnb
 import (
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
@@ -50,8 +49,8 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 		StatusText:  o.Word("status_type"),
 		Start:       o.Date("start_date"),
 		End:         o.Date("end_date"),
-		StartAt:     zoned(o, "check_in_datetime"),
-		EndAt:       zoned(o, "check_out_datetime"),
+		StartAt:     o.Instant("check_in_datetime"), // with the name of a zone behind it
+		EndAt:       o.Instant("check_out_datetime"),
 		Nights:      o.Count("nights"),
 		Party:       party(o),
 		Customer:    customer(o),
@@ -86,15 +85,6 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 		}
 	}
 	return t, nil
-}
-
-// zoned reads a time with the zone's name after its offset, 2026-08-10T15:00:00+02:00[Europe/Brussels], which RFC 3339 does not have.
-func zoned(o wire.Object, field string) driver.Opt[time.Time] {
-	return wire.Parse(o, field, "a time", func(s string) (time.Time, error) {
-		s, _, _ = strings.Cut(s, "[")
-		t, err := time.Parse(time.RFC3339, s)
-		return t.UTC(), err
-	})
 }
 
 // accurate reads an amount under its twin …_accurate, a decimal text and once a number, or else the field itself, which is rounded to whole

@@ -1,6 +1,7 @@
 package bookingcom
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -80,10 +81,12 @@ func (d *Driver) changed(ctx context.Context, since string, yield func(paginatio
 const pageSize = 50
 
 // missed reads what Reservation Recovery lists. A reservation leaves the list when it is acknowledged [unverified], so
-// the list is read again as long as it shows new ones.
+// the list is read again as long as it shows new ones. Where it stays full of those that were read, or has one without a
+// number, there is more that cannot be had, and the last page says so.
 func (d *Driver) missed(ctx context.Context, yield func(pagination.Page[driver.Message], error) bool) {
 	const op = "reservations.missed"
 	seen := map[string]bool{}
+	unread := 0
 	for {
 		sent := time.Now()
 		rows, err := d.list(ctx, op, "/reservations-flow-control/missed-reservations?page_size="+strconv.Itoa(pageSize))
@@ -95,6 +98,9 @@ func (d *Driver) missed(ctx context.Context, yield func(pagination.Page[driver.M
 		for _, raw := range rows {
 			o := wire.Fields(raw)
 			id, hotel := trimZeros(o.Word("reservation_id").Or("")), trimZeros(o.Word("hotel_id").Or(""))
+			if !digits(id) {
+				unread++
+			}
 			if !digits(id) || seen[id] {
 				continue
 			}
@@ -111,7 +117,14 @@ func (d *Driver) missed(ctx context.Context, yield func(pagination.Page[driver.M
 			}
 		}
 		if fresh == 0 || len(rows) < pageSize {
-			yield(pagination.Page[driver.Message]{Total: -1, Sent: sent}, nil)
+			page := pagination.Page[driver.Message]{Total: -1, Sent: sent}
+			switch {
+			case unread > 0:
+				page.Incomplete = "the list of missed reservations has some without a number"
+			case len(rows) >= pageSize:
+				page.Incomplete = "the list of missed reservations is full of those that were read"
+			}
+			yield(page, nil)
 			return
 		}
 	}
@@ -203,7 +216,8 @@ func (d *Driver) take(ctx context.Context, since string, yield func(pagination.P
 func (d *Driver) taken(op string, r *driver.Response) (pagination.Page[driver.Message], error) {
 	page := pagination.Page[driver.Message]{Total: -1, Sent: r.Sent}
 	whole := func() pagination.Page[driver.Message] {
-		page.Items = []driver.Message{{Body: mask(r.Body), Received: r.Sent}}
+		// In UTF-16 a zero stands before or behind each digit, and no card's number would be seen.
+		page.Items = []driver.Message{{Body: mask(bytes.ReplaceAll(r.Body, []byte{0}, nil)), Received: r.Sent}}
 		return page
 	}
 	doc, err := utf8Document(r.Body)

@@ -104,7 +104,8 @@ func (d *Driver) currency(ctx context.Context, property string) (driver.Opt[stri
 	return driver.Null[string](), nil
 }
 
-// days reads the nights from begin to end, both included. The partner's endDate is the day of departure (documented).
+// days reads the nights from begin to end, both included. That the partner's endDate is the day of departure is
+// inferred, and unverified: a night too many is left out.
 func (d *Driver) days(
 	ctx context.Context, property string, currency driver.Opt[string], begin, end driver.Date,
 ) (pagination.Batch[driver.Day], error) {
@@ -192,8 +193,9 @@ func day(o wire.Object, r rateRow, property string, currency driver.Opt[string])
 		Raw:               o.Record(v1).Raw,
 		AdapterVersion:    v1,
 	}
-	if o.Has("rateBase") { // how the specification calls it; clients see "rate"
-		d.Price = o.Money("rateBase", currency)
+	// rateBase is how the specification calls it; clients see rate.
+	if base := o.Money("rateBase", currency); base.Observed() && (!base.IsNull() || !d.Price.Observed()) {
+		d.Price = base
 	}
 	return d, nil
 }

@@ -52,10 +52,13 @@ func TestOddRates(t *testing.T) {
 		`"propertyID":8,"roomRateDetailed":{"date":"2026-12-01","rate":null,"roomsAvailable":"","closedToArrival":"false"}`: `{"date":"2026-12-01","resource_id":"8",
 			"rate_plan_id":"1","price":null,"available":null,"closed_to_arrival":false}`,
 		`"roomRateDetailed":[{"date":"2026-12-01","rate":"many","minLos":-1,"maxLos":{}}]`: `{"date":"2026-12-01","resource_id":"190001","rate_plan_id":"1"}`,
-		`"roomRateDetailed":null`:                                "0 days, <nil>",
-		`"roomRateDetailed":[]`:                                  "0 days, <nil>",
-		`"roomRateDetailed":[{"date":"2026-12-01"},{"date":""}]`: "1 days, date: not a date",
-		`"roomRateDetailed":[{"date":"soon"}]`:                   "0 days, date: not a date",
+		`"roomRateDetailed":[{"date":"2026-12-01","rate":99.5,"rateBase":null}]`: `{"date":"2026-12-01","resource_id":"190001","rate_plan_id":"1",
+			"price":{"amount":9950,"currency":"EUR"}}`,
+		`"roomRateDetailed":[{"date":"2026-12-01","rateBase":null}]`: `{"date":"2026-12-01","resource_id":"190001","rate_plan_id":"1","price":null}`,
+		`"roomRateDetailed":null`:                                    "0 days, <nil>",
+		`"roomRateDetailed":[]`:                                      "0 days, <nil>",
+		`"roomRateDetailed":[{"date":"2026-12-01"},{"date":""}]`:     "1 days, date: not a date",
+		`"roomRateDetailed":[{"date":"soon"}]`:                       "0 days, date: not a date",
 	} {
 		days, _, err := daysOf([]byte(`{"rateID":1,`+raw+`}`), driver.Some("EUR"))
 		if strings.HasPrefix(want, "{") {

@@ -41,8 +41,9 @@ var adapters = map[string]adapter{v1: {
 }}
 
 // private are the fields that are taken out of what is kept: integrations can embed the account's credentials with the
-// sales channels, and privateDescription is for the owner's staff (door codes, Wi-Fi passwords).
-var private = []string{"integrations", "privateDescription"}
+// sales channels, privateDescription is for the owner's staff (door codes, Wi-Fi passwords), and keyCode opens the door
+// for a guest: at the top of a reservation, or in v3's notes (both seen).
+var private = []string{"integrations", "privateDescription", "keyCode"}
 
 const squareFoot = 0.09290304 // square metres, exactly
 

@@ -175,6 +175,11 @@ func TestPrivateFieldsAreNotKept(t *testing.T) {
 	if strings.Contains(string(r.Raw), "CANARY") {
 		t.Errorf("kept: %s", r.Raw)
 	}
+	stay := `{"_id":"1","keyCode":"CANARY","notes":{"keyCode":"CANARY","guest":"late"},"stay":[{"checkInDateLocalized":"2026-12-02"}]}`
+	v3, _, err := adapters[v1].reservation.One([]byte(stay))
+	if err != nil || strings.Contains(string(v3.Raw), "CANARY") || !strings.Contains(string(v3.Raw), "late") {
+		t.Errorf("kept of a reservation: %s, %v", v3.Raw, err)
+	}
 	for _, want := range []string{`"title":"our \"integrations\""`, `1.10`, `"pictures":[]`} {
 		if !strings.Contains(string(r.Raw), want) {
 			t.Errorf("%s is not in %s", want, r.Raw)

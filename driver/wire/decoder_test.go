@@ -54,7 +54,7 @@ func TestEach(t *testing.T) {
 		rows = append(rows, json.RawMessage(s))
 	}
 	b := d.Each(t.Context(), newClient(t, "", drift), rows)
-	if len(b.Items) != 3 || string(b.Items[0].Raw) != `{"deep":[{}],"key":"1","title":"a"}` || b.Items[1].Name.Or("") != "7" {
+	if len(b.Items) != 3 || string(b.Items[0].Raw) != `{"key":"1","title":"a","deep":[{}]}` || b.Items[1].Name.Or("") != "7" {
 		t.Errorf("items %v", b.Items)
 	}
 	got := ""

@@ -3,6 +3,8 @@ package wire_test
 import (
 	"encoding/json"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/integrationkit/integrationkit/driver/wire"
@@ -72,6 +74,22 @@ func FuzzPublic(f *testing.F) {
 			t.Fatalf("%q became %q", raw, kept)
 		}
 	})
+}
+
+// What stands deep costs no more than what stands at the top: a partner's nesting is its own choice.
+func TestPublicOfNested(t *testing.T) {
+	const depth = 5000
+	raw := []byte(strings.Repeat(`{"secret":[],"a":[`, depth/2) + `"` + strings.Repeat("x", 1<<20) + `"` + strings.Repeat(`]}`, depth/2))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	kept := wire.Public(raw, "secret")
+	runtime.ReadMemStats(&after)
+	if want := len(raw) - depth/2*len(`"secret":[],`); len(kept) != want {
+		t.Errorf("%d bytes are kept, want %d", len(kept), want)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 32*uint64(len(raw)) {
+		t.Errorf("%d bytes were allocated for an item of %d", used, len(raw))
+	}
 }
 
 func without(v any) any {

@@ -15,42 +15,81 @@ func Public(raw json.RawMessage, private ...string) json.RawMessage {
 		!slices.ContainsFunc(private, func(name string) bool { return bytes.Contains(raw, []byte(name)) }) {
 		return Compact(raw)
 	}
-	switch kind(raw) {
-	case '{':
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(raw, &fields) != nil {
-			return nil
-		}
-		for name, v := range fields {
-			if slices.Contains(private, name) {
-				delete(fields, name)
-			} else {
-				fields[name] = Public(v, private...)
-			}
-		}
-		return marshal(fields)
-	case '[':
-		var l []json.RawMessage
-		if json.Unmarshal(raw, &l) != nil {
-			return nil
-		}
-		for i := range l {
-			l[i] = Public(l[i], private...)
-		}
-		return marshal(l)
-	}
 	if !json.Valid(raw) {
 		return nil
 	}
-	return Compact(raw)
-}
-
-func marshal(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var out bytes.Buffer
+	out.Grow(len(raw))
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if publish(d, &out, private, true) != nil {
 		return nil
 	}
-	return b
+	return out.Bytes()
+}
+
+// publish copies the next value of d, without the private fields. Each byte is looked at once, however deep it stands.
+func publish(d *json.Decoder, out *bytes.Buffer, private []string, keep bool) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	write := func(b ...byte) {
+		if keep {
+			out.Write(b)
+		}
+	}
+	open, ok := t.(json.Delim)
+	if !ok {
+		b, err := literal(t)
+		write(b...)
+		return err
+	}
+	write(byte(open))
+	for first := true; d.More(); {
+		stays := keep
+		if open == '{' {
+			t, err := d.Token()
+			if err != nil {
+				return err
+			}
+			name, _ := t.(string)
+			if stays = keep && !slices.Contains(private, name); stays {
+				b, err := literal(name)
+				if err != nil {
+					return err
+				}
+				if !first {
+					write(',')
+				}
+				first = false
+				write(append(b, ':')...)
+			}
+		} else if !first {
+			write(',')
+		} else {
+			first = false
+		}
+		if err := publish(d, out, private, stays); err != nil {
+			return err
+		}
+	}
+	shut, err := d.Token()
+	if err != nil {
+		return err
+	}
+	end, _ := shut.(json.Delim)
+	write(byte(end))
+	return nil
+}
+
+// literal is a scalar as JSON.
+func literal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
 // Compact returns a copy of raw without insignificant space, or as it is when it is no JSON.

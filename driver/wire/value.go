@@ -7,11 +7,13 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Instant reads a moment in RFC 3339, with any offset and fraction, or in one of the layouts, which are of UTC: for partners who say so. A
-// time without an offset in no such layout is refused: nobody knows where it is meant; see [Object.Local].
+// Instant reads a moment in RFC 3339, with any offset and fraction, also with the name of a zone behind it in brackets (RFC 9557), or in one
+// of the layouts, which are of UTC: for partners who say so. A time without an offset in no such layout is refused: nobody knows where it is
+// meant; see [Object.Local].
 func (o Object) Instant(field string, utc ...string) driver.Opt[time.Time] {
 	return parse(o, field, "an instant", formText, func(s string) (time.Time, error) {
-		t, err := time.Parse(time.RFC3339Nano, s)
+		plain, _, _ := strings.Cut(s, "[")
+		t, err := time.Parse(time.RFC3339Nano, plain)
 		for _, layout := range utc {
 			if err == nil {
 				break
