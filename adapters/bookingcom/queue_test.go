@@ -394,7 +394,9 @@ func TestDestructiveReadKeepsAll(t *testing.T) {
 
 // A list of missed reservations that stays full, or does not say which they are, is no whole one.
 func TestMissedReservationsThatCannotBeHad(t *testing.T) {
-	row := func(id int) string { return fmt.Sprintf(`{"reservation_id":"%d","hotel_id":"7004411"}`, 4_120_000_000+id) }
+	row := func(id int) string {
+		return fmt.Sprintf(`{"reservation_id":"%d","hotel_id":"7004411"}`, 4_120_000_000+id)
+	}
 	var full []string
 	for i := range 50 {
 		full = append(full, row(i))

@@ -38,6 +38,8 @@ func TestConformance(t *testing.T) {
 					return drivertest.Partner{Server: s.Server, Integration: s.Integration("group-1"), Change: change}, nil
 				},
 				Resources: 43, Transactions: 215, Media: 4, MediaOf: "190002",
+				// Two room types with two rates each, in three windows: a rate's row has all its nights of one.
+				CalendarFrom: night, CalendarTo: night.AddDays(89), Days: 4 * 90,
 				PushTo: "7736451000000", PushStatus: driver.StatusCheckedOut,
 				PushDays: []driver.Day{
 					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night, Price: driver.Some(driver.Money{Amount: 9950, Currency: "EUR"})},

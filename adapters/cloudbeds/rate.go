@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -121,14 +122,21 @@ func (d *Driver) days(
 	}
 	rates := d.adapt.rate.Each(ctx, d.api, rows)
 	b := pagination.Batch[driver.Day]{Rejected: rates.Rejected}
-	for _, r := range rates.Items {
-		days := d.adapt.day(r, property, currency).Each(ctx, d.api, r.days)
+	others := false
+	for _, rate := range rates.Items {
+		days := d.adapt.day(rate, property, currency).Each(ctx, d.api, rate.days)
 		b.Rejected = append(b.Rejected, days.Rejected...)
 		for _, day := range days.Items {
 			if day.ResourceID == property && begin.Days(day.Date) >= 0 && day.Date.Days(end) >= 0 {
 				b.Items = append(b.Items, day)
+			} else {
+				others = true
 			}
 		}
+	}
+	if others && len(b.Items) == 0 {
+		// A server that ignores the dates would send the same nights for ever, and all others would look unsold.
+		return b, d.failed(opRatePlans, r, fmt.Errorf("%w: no night is one that was asked for", pagination.ErrLoop))
 	}
 	return b, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
 	"github.com/integrationkit/integrationkit/pagination"
+	"github.com/integrationkit/integrationkit/retry"
 )
 
 // Calendar is one of the two calendars that Guesty has.
@@ -98,7 +99,15 @@ func (d *Driver) days(ctx context.Context, listing string, first, last driver.Da
 	if err != nil {
 		return b, err
 	}
+	sent := len(b.Items)
 	b.Items = slices.DeleteFunc(b.Items, func(day driver.Day) bool { return first.Days(day.Date) < 0 || day.Date.Days(last) < 0 })
+	if sent > 0 && len(b.Items) == 0 {
+		// A server that ignores the dates would send the same days for ever.
+		return b, &retry.Error{
+			Verdict: retry.Verdict{Class: retry.Data, Sent: retry.Answered, Fault: true}, Partner: Partner, Op: opCalendar,
+			Err: fmt.Errorf("%w: %w: no day is one that was asked for", driver.ErrUndecodable, pagination.ErrLoop),
+		}
+	}
 	return b, nil
 }
 

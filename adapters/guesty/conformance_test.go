@@ -43,7 +43,7 @@ func harness(t *testing.T, f guesty.Family, c guesty.Calendar, expired401 bool) 
 		},
 		TokenPath: "/oauth2/token",
 		Resources: 215, Transactions: 215, Media: 5, MediaOf: listing,
-		CalendarFrom: from, CalendarTo: from.AddDays(399), Days: 400,
+		CalendarFrom: from, CalendarTo: from.AddDays(799), Days: 800,
 		PushTo: stay, PushStatus: driver.StatusClosed,
 		PushDays: []driver.Day{
 			{ResourceID: listing, Date: from, MinStay: driver.Some(3)},

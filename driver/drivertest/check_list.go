@@ -124,8 +124,8 @@ func checkPaging(r *runner, s stream) {
 		if p.sent.IsZero() || p.sent.After(time.Now()) {
 			r.Errorf("paging: page %d does not say when it was asked for", i+1)
 		}
-		if p.rejected > 0 {
-			r.Errorf("paging: page %d has %d rejected items", i+1, p.rejected)
+		if len(p.rejected) > 0 {
+			r.Errorf("paging: page %d has %d rejected items", i+1, len(p.rejected))
 		}
 		if (p.next == "") != (i == len(l.pages)-1) {
 			r.Errorf("paging: page %d of %d has the wrong Next: the zero Cursor is the last page's alone", i+1, len(l.pages))

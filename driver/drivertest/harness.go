@@ -27,7 +27,8 @@ type Harness struct {
 	// Messages is how many messages wait in the partner's queue; 0: not compared.
 	Messages int
 	// CalendarFrom and CalendarTo are nights of the resource MediaOf that the partner's calendar shows, and Days how many driver.Days these
-	// are; 0: not compared. Required for a driver.CalendarLister.
+	// are; 0: not compared. Required for a driver.CalendarLister. Where the partner's rows hold many days each, of a rate say, the id of a row that
+	// is rejected must be one of those that its days have, so that the suite knows which it stands for.
 	CalendarFrom, CalendarTo driver.Date
 	Days                     int
 	// PushTo and PushStatus are a transaction, and a status other than its own that the partner takes for it: for a driver.StatusPusher.

@@ -27,7 +27,7 @@ type stream struct {
 type page struct {
 	ids        []string
 	problems   []string // what is wrong with its records
-	rejected   int
+	rejected   []string // the ids of what was, "" for those without
 	next       pagination.Cursor
 	incomplete string
 	sent       time.Time
@@ -106,7 +106,10 @@ func pages[T any](g *rig, seq pagination.Pages[T], record func(T) driver.Record)
 	return func(yield func(page, error) bool) {
 		versions := g.driver.Info().AdapterVersions
 		for p, err := range seq {
-			q := page{next: p.Next, incomplete: p.Incomplete, rejected: len(p.Rejected), sent: p.Sent}
+			q := page{next: p.Next, incomplete: p.Incomplete, sent: p.Sent}
+			for _, r := range p.Rejected {
+				q.rejected = append(q.rejected, r.ID)
+			}
 			for _, it := range p.Items {
 				r := record(it)
 				q.ids = append(q.ids, r.ID)
@@ -143,9 +146,41 @@ type listing struct {
 func (l listing) rejected() int {
 	n := 0
 	for _, p := range l.pages {
-		n += p.rejected
+		n += len(p.rejected)
 	}
 	return n
+}
+
+// silent is how many of the items there are were neither listed nor rejected. What is rejected stands for the item of its id; where rows
+// hold many days, for all days of which that is a part, of the rate say; and without such an id for any one.
+func (l listing) silent(all []string) int {
+	said := map[string]bool{}
+	for _, p := range l.pages {
+		for _, id := range p.rejected {
+			said[id] = false
+		}
+	}
+	lost := 0
+	for _, id := range all {
+		if slices.Contains(l.ids, id) {
+			continue
+		}
+		parts := append(strings.Split(id, "/"), id)
+		i := slices.IndexFunc(parts, func(part string) bool { _, ok := said[part]; return part != "" && ok })
+		if i < 0 {
+			lost++
+			continue
+		}
+		said[parts[i]] = true
+	}
+	for _, p := range l.pages {
+		for _, id := range p.rejected {
+			if !said[id] {
+				lost--
+			}
+		}
+	}
+	return max(lost, 0)
 }
 
 // list reads a list from a query to its end or first error.
