@@ -28,7 +28,8 @@ type Quota interface {
 	// harmless, and so is a grant that is not known, or no longer. A backend that cannot reach its store takes care of it
 	// later and returns an error only to report that.
 	Settle(ctx context.Context, key string, g Grant, s Settlement) error
-	// Observe corrects the count by what the partner reported with an answer that was sent for at sentAt. Reports
+	// Observe corrects the count by what the partner reported with an answer that was sent for at sentAt, and which is settled after. What is in flight
+	// besides is taken as counted by the partner until a report shows that others spend from the quota, and for a window after as still to come. Reports
 	// never make room beyond the tiers' own limits. Observations of windows that are no tier's are ignored, as are those
 	// sent for before the ones seen last.
 	Observe(ctx context.Context, key string, sentAt, now time.Time, obs []Observation) error

@@ -203,7 +203,7 @@ func (b *batch) encode(h *hub, now time.Time) (keys []string, args []any) {
 					if !o.until.IsZero() {
 						reset = max(0, o.until.Sub(now).Microseconds()+1)
 					}
-					num(int64(o.tier), o.seen.Limit, o.seen.Remaining, now.Sub(o.sent).Microseconds(), reset)
+					num(int64(o.tier), o.seen.Limit, o.seen.Remaining, now.Sub(o.sent).Microseconds(), reset, o.flying)
 				}
 			}
 			set(at, int64(len(buf)+1))

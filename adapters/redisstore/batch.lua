@@ -63,10 +63,10 @@ for n = 1, num() do
           else
             k.parked = max(k.parked, now + wait)
           end
-        elseif op == 4 then -- observed: tier, limit, remaining, ago, reset
-          local i, limit, remaining, ago, reset
-          i, limit, remaining, ago, reset, p = decode('<i8i8i8i8i8', input, p)
-          observe(i, limit, remaining, ago, reset)
+        elseif op == 4 then -- observed: tier, limit, remaining, ago, reset, in flight before
+          local i, limit, remaining, ago, reset, flying
+          i, limit, remaining, ago, reset, flying, p = decode('<i8i8i8i8i8i8', input, p)
+          observe(i, limit, remaining, ago, reset, flying)
         else -- usage
           reply[#reply + 1] = encode('<i8i8', k.count, max(0, k.parked - now))
           for i = 1, q.n do

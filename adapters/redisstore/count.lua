@@ -13,11 +13,12 @@
 local WINDOW, BUCKET, FLIGHT, FIXED = 1, 2, 3, 4
 local CELLS, HUGE = 64, 2 ^ 53
 local WAITS, QUEUE = 3000000, 128
--- The state of a tier: what the partner cut the limit to, what others spent, until when, time of the report; then of a window:
--- charged, end of the oldest cell, newest cell, charged to it, older cells; or of a bucket: lacks, at what time.
-local CUT, FOREIGN, FEND, SEEN = 1, 2, 3, 4
-local USED, NEXT, CELL, NEW, OLD = 5, 6, 7, 8, 9
-local LACKS, ASOF = 5, 6
+-- The state of a tier: what the partner cut the limit to, what others spent, until when, time of the report, until when others are taken
+-- to spend; then of a window: charged, end of the oldest cell, newest cell, charged to it, older cells; or of a bucket: lacks, at what time.
+local CUT, FOREIGN, FEND, SEEN, OTHERS = 1, 2, 3, 4, 5
+local USED, NEXT, CELL, NEW, OLD = 6, 7, 8, 9, 10
+local LACKS, ASOF = 6, 7
+local SCARCE = 8 -- a tier with less than one in so many left is scarce
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local decode, encode, call = struct.unpack, struct.pack, redis.call
 
@@ -158,14 +159,14 @@ local function load(section, name, seq, held, count)
   k.own = got[2]
   if got[1] then
     local s = cmsgpack.unpack(got[1])
-    k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t = s[1], s[2], s[3], s[4], s[5], s[6], s[7]
+    k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next = s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]
   else
-    k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t = 0, HUGE, 0, 0, 0, {}, {}
+    k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next = 0, HUGE, 0, 0, 0, {}, {}, 0
     for i = 1, q.n do
       if q[i].sub then
-        k.t[i] = {0, 0, 0, -HUGE, 0, HUGE, 0, 0, ''}
+        k.t[i] = {0, 0, 0, -HUGE, 0, 0, HUGE, 0, 0, ''}
       else
-        k.t[i] = {0, 0, 0, -HUGE, 0, 0}
+        k.t[i] = {0, 0, 0, -HUGE, 0, 0, 0}
       end
     end
   end
@@ -236,6 +237,23 @@ local function when(i, n)
   return max(at, now) + rounds * s.per
 end
 
+-- How far apart calls are to be while others spend and little is left, so that each answer tells before the next call goes; 0 when there
+-- is no need. And the tier that wants it.
+local function scarce()
+  local apart, tier = 0, 0
+  for i = 1, q.n do
+    local s, t = q[i], k.t[i]
+    if s.sub and t[FOREIGN] > 0 and now < t[OTHERS] and now < t[FEND] then
+      local left = max(0, room(i))
+      if left <= k.limit[i] / SCARCE then
+        local a = min((t[FEND] - now) / (left + 1), s.per / SCARCE)
+        if a > apart then apart, tier = a, i end
+      end
+    end
+  end
+  return apart, tier
+end
+
 -- Answers 1 admitted, 2 refused until a time, 3 refused until a request in flight ends, 4 cost above the limit in
 -- force; then the wait, and the tier: 0 for parked.
 local function ask(cost, ahead)
@@ -244,7 +262,12 @@ local function ask(cost, ahead)
     local want = q[i].kind == FLIGHT and 1 + min(ahead, 1) or n
     fits = fits and room(i) >= want and shut(i) <= now
   end
-  if fits then return 1, 0, 0 end
+  if fits then
+    local apart, tier = scarce()
+    local at = ceil(min(k.next, now + apart) + apart * ahead)
+    if apart > 0 and at > now then return 2, at - now, tier end
+    return 1, 0, 0
+  end
   local open, tier, at = false, 0, now
   for i = 1, q.n do
     local flight = q[i].kind == FLIGHT
@@ -274,6 +297,8 @@ local function admit(cost)
       table.remove(k.queue, j)
     end
   end
+  local apart = scarce()
+  k.next = apart > 0 and ceil(max(min(k.next, now + apart), now) + apart * cost) or 0
   k.mine, k.flights, k.held, k.count, k.dirty = k.mine + cost, k.flights + 1, k.held + cost, k.count + 1, true
 end
 
@@ -329,7 +354,7 @@ local function store()
   local renew = k.ends < now + keep
   if renew then k.ends = now + keep + ceil(keep / 4) end
   k.nx = min(k.nx, now + q.lease)
-  call('HSET', k.name, 's', cmsgpack.pack({k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t}),
+  call('HSET', k.name, 's', cmsgpack.pack({k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next}),
     q.nonce, encode('<i8i8i8i8', k.seq, k.mine, k.flights, now + q.lease))
   for _, nonce in ipairs(k.gone or {}) do
     if nonce ~= q.nonce then call('HDEL', k.name, nonce) end
@@ -337,8 +362,9 @@ local function store()
   if renew then call('PEXPIRE', k.name, ceil((k.ends - now) / 1000)) end
 end
 
--- A partner's report on a tier.
-local function observe(i, limit, remaining, ago, reset)
+-- A partner's report on a tier; before its answer the process had flying in flight. Whether the partner has counted what is in flight but the
+-- answered request (which costs one at least), nobody knows: it is taken as counted while nobody else is seen to spend, else as still to come.
+local function observe(i, limit, remaining, ago, reset, flying)
   local s, t = q[i], k.t[i]
   if now - ago < t[SEEN] then return end
   k.dirty, k.freed = true, true
@@ -359,8 +385,13 @@ local function observe(i, limit, remaining, ago, reset)
   end
   if remaining >= 0 then
     t[FOREIGN] = 0
-    t[FOREIGN] = max(0, room(i) - remaining)
+    local least = room(i) - remaining
+    if least > 0 then t[OTHERS] = now + s.per end
+    if now < t[OTHERS] then least = least + k.held - k.mine + max(0, flying - 1) end
+    t[FOREIGN] = max(0, least)
     t[FEND] = now + s.full
     if reset >= 0 then t[FEND] = min(t[FEND], now + reset) end
+    local apart = scarce()
+    if apart > 0 then k.next = ceil(min(max(k.next, now), now + apart)) end
   end
 end

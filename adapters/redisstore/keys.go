@@ -14,7 +14,8 @@ type op struct {
 	until       time.Time
 	sent        time.Time // of opObserve
 	seen        ratelimit.Observation
-	tier        int // of opObserve, from 1
+	tier        int   // of opObserve, from 1
+	flying      int64 // of opObserve: the cost of what was in flight before the answer
 
 	id     uint64        // of the flight, of a take that was admitted
 	early  chan struct{} // of a take: closed when room is given back; nil: it is not told

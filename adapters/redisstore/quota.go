@@ -360,7 +360,8 @@ func (q *Quota) Settle(ctx context.Context, key string, g ratelimit.Grant, s rat
 	return nil
 }
 
-// Observe implements [ratelimit.Quota]. It returns at once, as Settle does; while Redis is away nothing is learnt.
+// Observe implements [ratelimit.Quota]. It returns at once, as Settle does; while Redis is away nothing is learnt. While others spend from the quota
+// and little of a tier is left, calls of all processes go one by one, evenly until the window's end.
 func (q *Quota) Observe(_ context.Context, key string, sentAt, now time.Time, obs []ratelimit.Observation) error {
 	q.h.mu.Lock()
 	defer q.h.mu.Unlock()
@@ -368,7 +369,8 @@ func (q *Quota) Observe(_ context.Context, key string, sentAt, now time.Time, ob
 		for i, t := range q.tiers {
 			for _, o := range obs {
 				if t.Concurrent == 0 && o.Per == t.Per {
-					q.key(key).push(&op{kind: opObserve, sent: sentAt, seen: o, tier: i + 1, until: o.Reset})
+					k := q.key(key)
+					k.push(&op{kind: opObserve, sent: sentAt, seen: o, tier: i + 1, until: o.Reset, flying: k.held})
 				}
 			}
 		}

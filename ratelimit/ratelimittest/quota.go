@@ -34,6 +34,7 @@ func Quota(t *testing.T, open func(t *testing.T, tiers ratelimit.Tiers) ratelimi
 		{"KeysAreApart", testKeysAreApart},
 		{"Park", testPark},
 		{"Observe", testObserve},
+		{"ObserveWhileInFlight", testObserveWhileInFlight},
 		{"Ledger", testLedger},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -304,6 +305,31 @@ func testObserve(t *testing.T, s *suite) {
 	if u := s.usage("k"); u.Tiers[0].Limit != 5 {
 		t.Errorf("the limit is %d, want the 5 that the partner cut it to", u.Tiers[0].Limit)
 	}
+}
+
+// testObserveWhileInFlight has reports come while calls are in flight: once others are seen to spend, those are taken as not yet counted.
+func testObserveWhileInFlight(t *testing.T, s *suite) {
+	s.use(ratelimit.Tier{Requests: 100, Per: time.Hour})
+	start := time.Now()
+	gs := s.must("k", 7)
+	answer := func(limit, remaining, want int64) {
+		t.Helper()
+		start = start.Add(time.Millisecond)
+		obs := []ratelimit.Observation{{Per: time.Hour, Limit: limit, Remaining: remaining}}
+		if err := s.q.Observe(t.Context(), "k", start, time.Now(), obs); err != nil {
+			t.Fatal(err)
+		}
+		s.settle("k", gs[0], ratelimit.Settlement{Arrived: time.Now(), Release: true})
+		gs = gs[1:]
+		if u := s.usage("k").Tiers[0]; u.Limit-u.Used != want {
+			t.Errorf("%d left of %d, want %d", u.Limit-u.Used, u.Limit, want)
+		}
+	}
+	answer(100, 95, 93) // 5 gone: ours. Nobody else.
+	gs = append(gs, s.must("k", 1)...)
+	answer(100, 40, 34) // others spent: 40, and 6 of ours may still arrive
+	gs = append(gs, s.must("k", 1)...)
+	answer(60, 20, 14)
 }
 
 // testLedger has many callers, and a strict partner.
