@@ -143,7 +143,7 @@ func ExampleSet() {
 	for _, u := range usage {
 		fmt.Printf("%s %q: %d of %d\n", u.Rule, u.Key, u.Tiers[0].Used, u.Tiers[0].Limit)
 	}
-	fmt.Println("GET /listings:", set.Rules("GET /listings"))
+	fmt.Println("GET /listings:", set.Rules(ratelimit.Call{Op: "GET /listings"}))
 	// Output:
 	// application "": 3 of 200
 	// account "account-1": 3 of 2000

@@ -54,7 +54,7 @@ type Options struct {
 	Smooth time.Duration
 	// Reserve is the share of every tier that only Interactive calls may take, rounded down: with 0.2, others spend at most 96 of 120 per minute,
 	// and 12 of 15 in flight, whether or not the reserve is used. A call that costs more than there is beside the reserve goes when nothing
-	// but Interactive calls is spent. Below 1, and for a limiter in memory only.
+	// but Interactive calls is spent. Below 1, and for a limiter in memory only; over a Quota, see [Rule.Priorities].
 	Reserve float64
 	// MaxWait is the longest wait a call is held for; a longer one is refused at once. 0: bounded by the context
 	// alone; negative: never wait. retry.WithMaxWait takes precedence.
@@ -122,7 +122,7 @@ func New(tiers Tiers, o Options) (*Limiter, error) {
 	bad(o.Reserve >= 0 && o.Reserve < 1, "Reserve is %v, want 0 or more and less than 1", o.Reserve)
 	bad(o.State == nil || o.Name != "", "State needs a Name to keep what was spent under")
 	if o.Quota != nil {
-		bad(o.Reserve == 0, "Reserve is for a limiter in memory; a Quota does not know a call's priority")
+		bad(o.Reserve == 0, "Reserve is for a limiter in memory; over a Quota, use a Set and Rule.Priorities")
 		bad(o.State == nil, "State is for a limiter in memory; the Quota keeps its own")
 		bad(o.ColdStart == Fresh, "ColdStart is for a limiter in memory; the Quota has its own")
 		bad(slices.Equal(o.Quota.Tiers(), tiers), "the Quota counts other tiers: %v, not %v", o.Quota.Tiers(), tiers)

@@ -23,6 +23,9 @@ type Rule struct {
 	// whose name begins so. "POST /messages/{id}" is a method and a path, "/messages/{rest...}" any method and all that begins so:
 	// {…} stands for one segment, {…...} at the end for all that follows.
 	Ops []string
+	// Priorities are those of the calls that it is for; none means all. A smaller limiter for all but Interactive calls, beside one for all, keeps a
+	// reserve for people where the counts are in a Quota, for which [Options.Reserve] is not. What others spend from the quota is taken from both.
+	Priorities []Priority
 	// Unless names rules in whose favour this one stands back: a call for which one of them is, is not charged here. For endpoints with limits of
 	// their own beside a limit for the others.
 	Unless []string
@@ -67,7 +70,7 @@ func NewSet(rules ...Rule) (*Set, error) {
 			errs = append(errs, fmt.Errorf("ratelimit: rule %d (%s): "+format, append([]any{i, r.Name}, args...)...))
 		}
 		c := &rule{Rule: r}
-		c.Ops, c.Unless = slices.Clone(r.Ops), slices.Clone(r.Unless)
+		c.Ops, c.Unless, c.Priorities = slices.Clone(r.Ops), slices.Clone(r.Unless), slices.Clone(r.Priorities)
 		switch {
 		case r.Name == "":
 			bad("has no Name")
@@ -93,6 +96,14 @@ func NewSet(rules ...Rule) (*Set, error) {
 			}
 			c.ops = append(c.ops, p)
 			s.paths = s.paths || p.path != nil
+		}
+		for j, p := range r.Priorities {
+			if p < Background || p > Interactive {
+				bad("has the priority %d, want %d to %d", p, Background, Interactive)
+			}
+			if slices.Contains(r.Priorities[:j], p) {
+				bad("has the priority %d twice", p)
+			}
 		}
 		if c.Cost = cmp.Or(r.Cost, 1); c.Cost < 1 {
 			bad("Cost is %d, want 0 or more", r.Cost)
@@ -137,7 +148,7 @@ func (r *rule) yield(byName map[string]*rule) error {
 			bad("Unless names no rule: %q", name)
 		case other == r:
 			bad("Unless names itself")
-		case len(other.Ops) == 0:
+		case len(other.Ops) == 0 && r.within(other):
 			bad("Unless names %s, which is for all calls: this one is for none", name)
 		default:
 			r.unless = append(r.unless, other)
@@ -145,7 +156,7 @@ func (r *rule) yield(byName map[string]*rule) error {
 	}
 	for _, op := range r.Ops {
 		for _, other := range r.unless {
-			if slices.ContainsFunc(other.ops, func(p pattern) bool { return p.text == op || p.covers(op) }) {
+			if r.within(other) && slices.ContainsFunc(other.ops, func(p pattern) bool { return p.text == op || p.covers(op) }) {
 				bad("%q is never charged here, because of %s", op, other.Name)
 			}
 		}
@@ -153,14 +164,27 @@ func (r *rule) yield(byName map[string]*rule) error {
 	return errors.Join(errs...)
 }
 
-// is reports whether the rule is for an operation.
-func (r *rule) is(op string) bool {
-	return len(r.ops) == 0 || slices.ContainsFunc(r.ops, func(p pattern) bool { return p.match(op) })
+// within reports whether the other rule is for all priorities that this one is for.
+func (r *rule) within(other *rule) bool {
+	if len(other.Priorities) == 0 {
+		return true
+	}
+	own := r.Priorities
+	if len(own) == 0 {
+		own = []Priority{Background, Scheduled, FollowUp, Interactive}
+	}
+	return !slices.ContainsFunc(own, func(p Priority) bool { return !slices.Contains(other.Priorities, p) })
 }
 
-// charges reports whether a call of the operation is charged.
-func (r *rule) charges(op string) bool {
-	return r.is(op) && !slices.ContainsFunc(r.unless, func(other *rule) bool { return other.is(op) })
+// is reports whether the rule is for a call.
+func (r *rule) is(c *Call) bool {
+	return (len(r.ops) == 0 || slices.ContainsFunc(r.ops, func(p pattern) bool { return p.match(c.Op) })) &&
+		(len(r.Priorities) == 0 || slices.Contains(r.Priorities, c.Priority))
+}
+
+// charges reports whether a call is charged.
+func (r *rule) charges(c *Call) bool {
+	return r.is(c) && !slices.ContainsFunc(r.unless, func(other *rule) bool { return other.is(c) })
 }
 
 // call is the call as the rule's limiter sees it.
@@ -184,7 +208,7 @@ func (s *Set) Acquire(ctx context.Context, c Call) (Permit, error) {
 	var keys [len(p.few)]string
 	names := keys[:0]
 	for _, r := range s.rules {
-		if !r.charges(c.Op) {
+		if !r.charges(&c) {
 			continue
 		}
 		own := r.call(c)
@@ -263,7 +287,7 @@ func (s *Set) Wrap(next http.RoundTripper) http.RoundTripper {
 func (s *Set) Ready(ctx context.Context, c Call) time.Time {
 	var latest time.Time
 	for _, r := range s.rules {
-		if !r.charges(c.Op) {
+		if !r.charges(&c) {
 			continue
 		}
 		if at := r.Limiter.Ready(ctx, r.call(c)); at.After(latest) {
@@ -283,7 +307,7 @@ type RuleUsage struct {
 func (s *Set) Usage(ctx context.Context, c Call) ([]RuleUsage, error) {
 	var out []RuleUsage
 	for _, r := range s.named {
-		if !r.charges(c.Op) {
+		if !r.charges(&c) {
 			continue
 		}
 		key := r.call(c).Key
@@ -296,11 +320,11 @@ func (s *Set) Usage(ctx context.Context, c Call) ([]RuleUsage, error) {
 	return out, nil
 }
 
-// Rules returns the rules that a call of the operation is charged by, by name.
-func (s *Set) Rules(op string) []string {
+// Rules returns the rules that a call is charged by, by name.
+func (s *Set) Rules(c Call) []string {
 	var names []string
 	for _, r := range s.named {
-		if r.charges(op) {
+		if r.charges(&c) {
 			names = append(names, r.Name)
 		}
 	}

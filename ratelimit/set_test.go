@@ -346,3 +346,88 @@ func TestSetIsFair(t *testing.T) {
 		}
 	})
 }
+
+// Calls below Interactive are held to a limit of their own beside the one for all: what is above it is there whenever a person comes, however
+// much waits. It is so in every way of counting.
+func TestSetKeepsAReserve(t *testing.T) {
+	for name, open := range makers {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const limit, reserve = 30, 6
+				set := newSet(t,
+					ratelimit.Rule{Name: "all", Limiter: open(t, ratelimit.Tier{Requests: limit, Per: time.Minute})},
+					ratelimit.Rule{
+						Name: "rest", Limiter: open(t, ratelimit.Tier{Requests: limit - reserve, Per: time.Minute}),
+						Priorities: []ratelimit.Priority{ratelimit.FollowUp, ratelimit.Scheduled, ratelimit.Background},
+					},
+				)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				var wg sync.WaitGroup
+				var mu sync.Mutex
+				spent := 0
+				for i := range 12 {
+					wg.Go(func() {
+						for {
+							p, err := set.Acquire(ctx, ratelimit.Call{Priority: ratelimit.Priority(i%3 - 1)})
+							if err != nil {
+								return
+							}
+							p.Answered(200, nil)
+							p.Release()
+							mu.Lock()
+							spent++
+							mu.Unlock()
+						}
+					})
+				}
+				for ctx.Err() == nil {
+					time.Sleep(time.Minute / reserve)
+					start := time.Now()
+					p, err := set.Acquire(t.Context(), ratelimit.Call{Priority: ratelimit.Interactive})
+					if err != nil {
+						t.Fatal(err)
+					}
+					p.Answered(200, nil)
+					p.Release()
+					if wait := time.Since(start); wait > 0 {
+						t.Errorf("a person waited for %v", wait)
+					}
+				}
+				wg.Wait()
+				if want := (limit - reserve) * 10; spent < want || spent > want+limit-reserve {
+					t.Errorf("the others got %d in ten minutes, want %d", spent, want)
+				}
+			})
+		})
+	}
+}
+
+// Rules for priorities: who is charged, and what can never be.
+func TestSetPriorities(t *testing.T) {
+	tier := ratelimit.Tier{Requests: 50, Per: time.Minute}
+	limiter := func() *ratelimit.Limiter { return newLimiter(t, ratelimit.Options{}, tier) }
+	people := []ratelimit.Priority{ratelimit.Interactive}
+	set := newSet(t,
+		ratelimit.Rule{Name: "people", Limiter: limiter(), Priorities: people},
+		ratelimit.Rule{Name: "list", Limiter: limiter(), Ops: []string{"list"}, Unless: []string{"people"}},
+		ratelimit.Rule{Name: "others", Limiter: limiter(), Unless: []string{"people", "list"}},
+	)
+	for _, c := range []struct {
+		call ratelimit.Call
+		want string
+	}{
+		{ratelimit.Call{Op: "list", Priority: ratelimit.Interactive}, "[people]"},
+		{ratelimit.Call{Op: "list"}, "[list]"},
+		{ratelimit.Call{Op: "get", Priority: ratelimit.Background}, "[others]"},
+	} {
+		if got := fmt.Sprint(set.Rules(c.call)); got != c.want {
+			t.Errorf("%+v is charged by %s, want %s", c.call, got, c.want)
+		}
+	}
+	_, err := ratelimit.NewSet(
+		ratelimit.Rule{Name: "people", Limiter: limiter(), Priorities: []ratelimit.Priority{2, 3, 2}},
+		ratelimit.Rule{Name: "person", Limiter: limiter(), Priorities: people, Unless: []string{"people"}},
+	)
+	checkNames(t, err, "has the priority 3, want -1 to 2", "has the priority 2 twice", "Unless names people, which is for all calls: this one is for none")
+}
