@@ -268,3 +268,35 @@ func TestRotateGoesBackToWhatItKnows(t *testing.T) {
 		})
 	}
 }
+
+// A call whose token was refused keeps no place in the limiter while the token endpoint takes its time: those of other
+// credentials are served.
+func TestRefusedTokenHoldsNothingDuringTheRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		is, a := newIssuer(), &api{}
+		rt := gate{a, make(chan struct{}, 1)}
+		mine := newSource(t, auth.SourceConfig{Exchanger: is}).Wrap(rt)
+		if status, err := get(t, mine, apiURL); status != 200 || err != nil {
+			t.Fatal(status, err)
+		}
+		a.good = func(_, token string) int {
+			if token == "token-1" {
+				return http.StatusUnauthorized
+			}
+			return http.StatusOK
+		}
+		is.set(func(is *issuer) { is.slow = 20 * time.Second })
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if status, err := get(t, mine, apiURL); status != 200 || err != nil {
+				t.Error(status, err)
+			}
+		})
+		time.Sleep(time.Second)
+		start := time.Now()
+		if status, err := get(t, rt, apiURL); status != 200 || time.Since(start) > time.Second {
+			t.Errorf("another's call: %d, %v after %v", status, err, time.Since(start))
+		}
+		wg.Wait()
+	})
+}

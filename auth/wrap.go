@@ -60,8 +60,9 @@ func (s *Source) refuse(g Generation, again bool) {
 
 // Wrap returns a RoundTripper that authorizes requests. An answer judged Auth with scope Credential (or 401) makes it
 // refresh once and replay the request (its body from GetBody), if that gives another generation. If it does not, the
-// partner's answer is passed on; but when it was 401, and a refresh is to be had later or by a human only, the error
-// of [Source.Token] is returned, which says so.
+// partner's answer is passed on, of which 256 KiB are kept; but when it was 401, and a refresh is to be had later or by
+// a human only, the error of [Source.Token] is returned, which says so. A call that waits for the refresh holds neither
+// a connection nor a limiter's permit.
 func (s *Source) Wrap(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -97,6 +98,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		return resp, nil // the next request gets another token
 	}
+	keep(resp) // so that it holds nothing that others need while the refresh takes its time
 	n, err := t.wait(req, false)
 	if err != nil {
 		if e, ok := errors.AsType[*retry.Error](err); ok && (resp.StatusCode == http.StatusUnauthorized ||
