@@ -2,25 +2,16 @@ package airbnb
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
+	"github.com/integrationkit/integrationkit/internal/sampletest"
 )
 
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+var same, sample = sampletest.Same, sampletest.File
 
 // rowsOf returns the records of a sample, of a list or of one.
 func rowsOf(t testing.TB, name string) []json.RawMessage {
@@ -30,25 +21,6 @@ func rowsOf(t testing.TB, name string) []json.RawMessage {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return p.rows
-}
-
-// same compares the JSON of a record with what is wanted of it.
-func same(t *testing.T, got any, want string) {
-	t.Helper()
-	b, err := json.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g, w any
-	if err := json.Unmarshal(b, &g); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(want), &w); err != nil {
-		t.Fatalf("the wanted document: %v", err)
-	}
-	if !reflect.DeepEqual(g, w) {
-		t.Errorf("got  %s\nwant %s", b, want)
-	}
 }
 
 func oddities(odd []driver.Oddity) string {

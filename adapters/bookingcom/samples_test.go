@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -16,17 +15,11 @@ import (
 
 	"github.com/integrationkit/integrationkit/adapters/bookingcom"
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/internal/sampletest"
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+var sample = sampletest.File
 
 // served is a partner that answers with samples, by path; what is sent is kept.
 type served struct {

@@ -2,28 +2,24 @@ package cloudbeds
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/wire"
+	"github.com/integrationkit/integrationkit/internal/sampletest"
 	"github.com/integrationkit/integrationkit/retry"
 )
 
+var same = sampletest.Same
+
 func sample(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return sampletest.File(t, name+".json")
 }
 
-// rows returns the rows of a sample.
+// rowsOf returns the rows of a sample.
 func rowsOf(t testing.TB, name, id string) []json.RawMessage {
 	t.Helper()
 	env, err := readEnvelope(sample(t, name), "application/json")
@@ -35,25 +31,6 @@ func rowsOf(t testing.TB, name, id string) []json.RawMessage {
 		t.Fatal(err)
 	}
 	return rows
-}
-
-// same compares the JSON of a record with what is wanted of it.
-func same(t *testing.T, got any, want string) {
-	t.Helper()
-	b, err := json.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g, w any
-	if err := json.Unmarshal(b, &g); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(want), &w); err != nil {
-		t.Fatalf("the wanted document: %v", err)
-	}
-	if !reflect.DeepEqual(g, w) {
-		t.Errorf("got  %s\nwant %s", b, want)
-	}
 }
 
 func oddities(odd []driver.Oddity) string {

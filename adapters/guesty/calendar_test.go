@@ -4,21 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/integrationkit/integrationkit/driver"
+	"github.com/integrationkit/integrationkit/internal/sampletest"
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
 func sampleBytes(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile("testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return sampletest.File(t, name+".json")
 }
 
 // readDays decodes a calendar's answer as the driver does.

@@ -2,47 +2,26 @@ package guesty
 
 import (
 	"encoding/json"
-	"os"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/integrationkit/integrationkit/driver"
 	"github.com/integrationkit/integrationkit/driver/importer"
+	"github.com/integrationkit/integrationkit/internal/sampletest"
 )
+
+var same = sampletest.Same
 
 // rows returns the items of a sample: those of its envelope, or the sample itself.
 func rows(t testing.TB, name string) []json.RawMessage {
 	t.Helper()
-	b, err := os.ReadFile("testdata/" + name + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := sampleBytes(t, name)
 	var p page
 	if err := driver.Decode(b, "", &p); err == nil {
 		return p.rows
 	}
 	return []json.RawMessage{b}
-}
-
-// same compares the JSON of a record with what is wanted of it.
-func same(t *testing.T, got any, want string) {
-	t.Helper()
-	b, err := json.Marshal(got)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var g, w any
-	if err := json.Unmarshal(b, &g); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(want), &w); err != nil {
-		t.Fatalf("the wanted document: %v", err)
-	}
-	if !reflect.DeepEqual(g, w) {
-		t.Errorf("got  %s\nwant %s", b, want)
-	}
 }
 
 func TestSampleListings(t *testing.T) {
