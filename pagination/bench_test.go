@@ -15,7 +15,8 @@ func BenchmarkToken(b *testing.B) {
 		return pagination.Batch[int]{Next: next, Fingerprint: token}, nil
 	}
 	for b.Loop() {
-		for _, err := range pagination.Token(b.Context(), pagination.Start{Stream: "acme/orders/1", MaxPages: 2}, fetch) {
+		for _, err := range pagination.Token(b.Context(), pagination.Start{Stream: "acme/orders/1", MaxPages: 2},
+			fetch) {
 			if err != nil {
 				b.Fatal(err)
 			}

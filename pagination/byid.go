@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// ByID reads records by their ids, at most size of them with one fetch, each fetch as a page. Empty ids and repeated ones are left out, and the rest
-// is asked for in order. Only items and rejected ones of a batch count: an id that is not in its batch is one that the partner does not know. The
-// stream cannot be resumed; [Page.Next] of a page that another follows is [Beginning]. A size below 1 is 1.
-func ByID[T any](ctx context.Context, ids []string, size int, fetch func(ctx context.Context, ids []string) (Batch[T], error)) Pages[T] {
+// ByID reads records by their ids, at most size of them with one fetch, each fetch as a page. Empty ids and repeated
+// ones are left out, and the rest is asked for in order. Only items and rejected ones of a batch count: an id that is
+// not in its batch is one that the partner does not know. The stream cannot be resumed; [Page.Next] of a page that
+// another follows is [Beginning]. A size below 1 is 1.
+func ByID[T any](ctx context.Context, ids []string, size int, fetch func(ctx context.Context, ids []string) (Batch[T],
+	error)) Pages[T] {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))

@@ -13,7 +13,8 @@ func TestByID(t *testing.T) {
 	var asked [][]string
 	fetch := func(_ context.Context, ids []string) (pagination.Batch[string], error) {
 		asked = append(asked, ids)
-		return pagination.Batch[string]{Items: slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "unknown" })}, nil
+		return pagination.Batch[string]{Items: slices.DeleteFunc(slices.Clone(ids),
+			func(id string) bool { return id == "unknown" })}, nil
 	}
 	ids := []string{"c", "a", "", "unknown", "a", "b"}
 	var got []string
@@ -51,7 +52,8 @@ func TestByIDEnds(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	calls := 0
 	var errs []error
-	for p, err := range pagination.ByID(ctx, []string{"a", "b", "c"}, 1, func(context.Context, []string) (pagination.Batch[string], error) {
+	for p, err := range pagination.ByID(ctx, []string{"a", "b", "c"}, 1, func(context.Context,
+		[]string) (pagination.Batch[string], error) {
 		calls++
 		cancel(gaveUp)
 		return pagination.Batch[string]{}, nil
@@ -64,7 +66,8 @@ func TestByIDEnds(t *testing.T) {
 	if calls != 1 || len(errs) != 2 || !errors.Is(errs[1], gaveUp) {
 		t.Errorf("%d calls, %v", calls, errs)
 	}
-	for _, err := range pagination.ByID(t.Context(), []string{"a"}, 1, func(context.Context, []string) (pagination.Batch[string], error) {
+	for _, err := range pagination.ByID(t.Context(), []string{"a"}, 1, func(context.Context,
+		[]string) (pagination.Batch[string], error) {
 		return pagination.Batch[string]{}, broken
 	}) {
 		if !errors.Is(err, broken) {
@@ -76,7 +79,8 @@ func TestByIDEnds(t *testing.T) {
 // What a fetch noticed holds for the rest of the stream, also after it was resumed.
 func TestMoved(t *testing.T) {
 	fetch := func(_ context.Context, offset, limit int) (pagination.Batch[int], error) {
-		return pagination.Batch[int]{Items: make([]int, limit), More: map[bool]pagination.More{true: pagination.No}[offset >= 6], Moved: offset == 2}, nil
+		return pagination.Batch[int]{Items: make([]int, limit),
+			More: map[bool]pagination.More{true: pagination.No}[offset >= 6], Moved: offset == 2}, nil
 	}
 	var whole []bool
 	var at pagination.Cursor

@@ -45,12 +45,12 @@ type Start struct {
 func From(stream string, c Cursor) Start { return Start{Stream: stream, Cursor: c} }
 
 // ErrCursor is wrapped by the error of a stream that is given a cursor of another stream, of another version, or no
-// cursor at all. The caller starts again from the beginning. A fetch whose partner has forgotten the token wraps it in its
-// own error to the same effect.
+// cursor at all. The caller starts again from the beginning. A fetch whose partner has forgotten the token wraps it
+// in its own error to the same effect.
 var ErrCursor = errors.New("cursor is not of this stream")
 
-// ErrLoop is wrapped by the error of a stream whose partner leads in a circle. What the cursors so far lead to is the circle,
-// so the only place to go on from is the beginning.
+// ErrLoop is wrapped by the error of a stream whose partner leads in a circle. What the cursors so far lead to is the
+// circle, so the only place to go on from is the beginning.
 var ErrLoop = errors.New("the partner's pages lead in a circle")
 
 // ErrOrigin is wrapped by the error of a stream whose next link leaves the partner's origin. The page that held the
@@ -73,7 +73,8 @@ type state struct {
 	Token   []byte `json:"t,omitempty"` // token, link or key; bytes, because JSON would change invalid UTF-8
 	Pages   int    `json:"p"`           // before this place
 	Rows    int    `json:"r,omitempty"` // before this place
-	Total   int    `json:"c,omitempty"` // the first one the partner gave, where a change of it is a reason for doubt; else the last
+	// the first one the partner gave, where a change of it is a reason for doubt; else the last
+	Total   int    `json:"c,omitempty"`
 	Drifted bool   `json:"d,omitempty"`
 	Moved   bool   `json:"o,omitempty"`
 	Recent  []byte `json:"h,omitempty"` // hashes of the last steps, 8 bytes each
@@ -120,7 +121,8 @@ func (st state) decode(c Cursor) (state, error) {
 		return st, fmt.Errorf("%w: it was made by another strategy than %s", ErrCursor, st.Kind)
 	case got.Size != st.Size:
 		return st, fmt.Errorf("%w: it counts pages of %d rows, want %d", ErrCursor, got.Size, st.Size)
-	case got.Pages < 1 || got.Rows < 0 || got.Total < 0 || got.Back < 0 || len(got.Recent)%8 != 0 || len(got.Recent) > 8*remembered ||
+	case got.Pages < 1 || got.Rows < 0 || got.Total < 0 || got.Back < 0 || len(got.Recent)%8 != 0 ||
+		len(got.Recent) > 8*remembered ||
 		len(got.Last)%8 != 0 || len(got.Last) > 8*maxMarks:
 		return st, fmt.Errorf("%w: it is damaged", ErrCursor)
 	}
@@ -131,9 +133,9 @@ func (st state) decode(c Cursor) (state, error) {
 	return got, nil
 }
 
-// circle notes a step and reports whether it was taken before. The last few steps are remembered as they are. A longer circle
-// is found by Brent's method: each step is compared with the last one whose number was a power of two, so that a circle
-// of any length is found within a few rounds, from state that fits a cursor.
+// circle notes a step and reports whether it was taken before. The last few steps are remembered as they are. A
+// longer circle is found by Brent's method: each step is compared with the last one whose number was a power of two,
+// so that a circle of any length is found within a few rounds, from state that fits a cursor.
 func (st *state) circle(step string) bool {
 	h := hash(step)
 	if st.Mark == h {

@@ -44,11 +44,12 @@ func TestOneCursorForOnePlace(t *testing.T) {
 	}
 }
 
-// FuzzCursor checks that a cursor either is refused or is the one cursor of a place in this very stream, and that a stream
-// started at it gets no impossible place.
+// FuzzCursor checks that a cursor either is refused or is the one cursor of a place in this very stream, and that a
+// stream started at it gets no impossible place.
 func FuzzCursor(f *testing.F) {
 	for _, st := range []state{
-		{Version: 1, Stream: "s", Kind: "token", Token: []byte("abc"), Pages: 3, Rows: 9, Recent: make([]byte, 16), Mark: 7},
+		{Version: 1, Stream: "s", Kind: "token", Token: []byte("abc"), Pages: 3, Rows: 9, Recent: make([]byte, 16),
+			Mark: 7},
 		{Version: 1, Stream: "s", Kind: "offset", N: 100, Pages: 1, Total: 7, Drifted: true},
 		{Version: 1, Stream: "other", Kind: "token", Pages: 1},
 	} {
@@ -69,17 +70,19 @@ func FuzzCursor(f *testing.F) {
 					}
 					continue
 				}
-				if again, err := st.encode(); err != nil || again != c || st.Stream != "s" || st.Kind != kind || st.Version != cursorVersion {
+				if again, err := st.encode(); err != nil || again != c || st.Stream != "s" || st.Kind != kind ||
+					st.Version != cursorVersion {
 					t.Fatalf("%q decodes to %+v, which encodes to %q, %v", c, st, again, err)
 				}
 			}
 			n := 0
-			for _, err := range Offset(t.Context(), Start{Stream: "s", Cursor: c, MaxPages: 3}, 1, nil, func(_ context.Context, offset, _ int) (Batch[int], error) {
-				if n++; offset < 0 || n > 3 {
-					t.Fatalf("%q: offset %d", c, offset)
-				}
-				return Batch[int]{Items: []int{1}}, nil
-			}) {
+			for _, err := range Offset(t.Context(), Start{Stream: "s", Cursor: c, MaxPages: 3}, 1, nil,
+				func(_ context.Context, offset, _ int) (Batch[int], error) {
+					if n++; offset < 0 || n > 3 {
+						t.Fatalf("%q: offset %d", c, offset)
+					}
+					return Batch[int]{Items: []int{1}}, nil
+				}) {
 				if err != nil && !errors.Is(err, ErrCursor) && !errors.Is(err, ErrLoop) {
 					t.Fatalf("%q: %v", c, err)
 				}

@@ -1,8 +1,8 @@
-// Package pagination turns a partner's paging into a stream of pages that can be stopped anywhere and resumed in another
-// process.
+// Package pagination turns a partner's paging into a stream of pages that can be stopped anywhere and resumed in
+// another process.
 //
-// A driver says how one page is fetched, and one of [Offset], [Number], [Newest], [Token], [NextLink] and [Keyset] makes
-// [Pages] of it, an iterator:
+// A driver says how one page is fetched, and one of [Offset], [Number], [Newest], [Token], [NextLink] and [Keyset]
+// makes [Pages] of it, an iterator:
 //
 //	pages := pagination.Offset(ctx, pagination.From("acme/orders/1", cursor), 100, Order.ID,
 //		func(ctx context.Context, offset, limit int) (pagination.Batch[Order], error) { ... })
@@ -19,10 +19,10 @@
 //
 // # Resuming
 //
-// [Page.Next] is a [Cursor]: an opaque string that is bound to its stream. Started at it, the stream goes on with the items after
-// that page. A cursor that a stream does not recognise is refused with [ErrCursor], and then the only way is to start again.
-// A cursor also carries what the guards below know, so that they hold for the whole stream however often it was
-// resumed.
+// [Page.Next] is a [Cursor]: an opaque string that is bound to its stream. Started at it, the stream goes on with the
+// items after that page. A cursor that a stream does not recognise is refused with [ErrCursor], and then the only way
+// is to start again. A cursor also carries what the guards below know, so that they hold for the whole stream however
+// often it was resumed.
 //
 // # Guards
 //

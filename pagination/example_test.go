@@ -37,10 +37,11 @@ func get(_ context.Context, target string) (orders []int, count int, h http.Head
 }
 
 func acmeOrders(ctx context.Context, c pagination.Cursor) pagination.Pages[int] {
-	return pagination.Offset(ctx, pagination.From("acme/orders/1", c), 2, nil, func(ctx context.Context, offset, limit int) (pagination.Batch[int], error) {
-		orders, count, _, err := get(ctx, fmt.Sprintf("/orders?skip=%d&limit=%d", offset, limit))
-		return pagination.Batch[int]{Items: orders, Total: count}, err
-	})
+	return pagination.Offset(ctx, pagination.From("acme/orders/1", c), 2, nil,
+		func(ctx context.Context, offset, limit int) (pagination.Batch[int], error) {
+			orders, count, _, err := get(ctx, fmt.Sprintf("/orders?skip=%d&limit=%d", offset, limit))
+			return pagination.Batch[int]{Items: orders, Total: count}, err
+		})
 }
 
 func Example() {
@@ -57,8 +58,8 @@ func Example() {
 	// [105] of 5 true
 }
 
-// An order is deleted while the list is read, and all behind it move up. The second page does not begin with the last row
-// of the first one, so it is looked for.
+// An order is deleted while the list is read, and all behind it move up. The second page does not begin with the last
+// row of the first one, so it is looked for.
 func ExampleOffset() {
 	orders := []int{101, 102, 103, 104, 105, 106, 107}
 	pages := pagination.Offset(context.Background(), pagination.From("acme/orders/1", ""), 3, strconv.Itoa,
@@ -99,9 +100,10 @@ func Example_resume() {
 		fmt.Println("second run:", page.Items)
 	}
 
-	bookings := pagination.Offset(ctx, pagination.From("acme/bookings/1", stored), 2, nil, func(context.Context, int, int) (pagination.Batch[int], error) {
-		panic("not reached")
-	})
+	bookings := pagination.Offset(ctx, pagination.From("acme/bookings/1", stored), 2, nil,
+		func(context.Context, int, int) (pagination.Batch[int], error) {
+			panic("not reached")
+		})
 	for _, err := range bookings {
 		fmt.Println("another stream:", err, errors.Is(err, pagination.ErrCursor))
 	}
@@ -118,9 +120,10 @@ func ExampleToken() {
 		"k7": {Items: []string{"c"}, Next: "q2"},
 		"q2": {Items: []string{"d"}},
 	}
-	pages := pagination.Token(context.Background(), pagination.From("acme/names/1", ""), func(_ context.Context, token string) (pagination.Batch[string], error) {
-		return answers[token], nil
-	})
+	pages := pagination.Token(context.Background(), pagination.From("acme/names/1", ""),
+		func(_ context.Context, token string) (pagination.Batch[string], error) {
+			return answers[token], nil
+		})
 	for page, err := range pages {
 		fmt.Println(page.Items, err)
 	}
@@ -132,10 +135,11 @@ func ExampleToken() {
 
 func ExampleNextLink() {
 	first := &url.URL{Scheme: "https", Host: "api.acme.example", Path: "/orders"}
-	pages := pagination.NextLink(context.Background(), pagination.From("acme/orders/2", ""), first, func(ctx context.Context, u *url.URL) (pagination.Batch[int], error) {
-		orders, _, header, err := get(ctx, u.String())
-		return pagination.Batch[int]{Items: orders, Next: pagination.LinkNext(header)}, err
-	})
+	pages := pagination.NextLink(context.Background(), pagination.From("acme/orders/2", ""), first,
+		func(ctx context.Context, u *url.URL) (pagination.Batch[int], error) {
+			orders, _, header, err := get(ctx, u.String())
+			return pagination.Batch[int]{Items: orders, Next: pagination.LinkNext(header)}, err
+		})
 	for page, err := range pages {
 		fmt.Println(page.Items, err)
 	}

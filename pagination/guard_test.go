@@ -44,10 +44,12 @@ func TestLoops(t *testing.T) {
 			var err error
 			var page pagination.Page[string]
 			for c := pagination.Cursor(""); err == nil && fetches < 1000; c = page.Next {
-				_, page, err = read(t, walk(t.Context(), pagination.Start{Stream: "s", Cursor: c, MaxPages: perRun}, tt.route, &fetches), -1)
+				_, page, err = read(t, walk(t.Context(), pagination.Start{Stream: "s", Cursor: c, MaxPages: perRun},
+					tt.route, &fetches), -1)
 			}
 			if !errors.Is(err, pagination.ErrLoop) || fetches > tt.want || page.Next != pagination.Beginning {
-				t.Errorf("%s, %d pages a run: got %v after %d fetches, next %q, want ErrLoop within %d", tt.name, perRun, err, fetches, page.Next, tt.want)
+				t.Errorf("%s, %d pages a run: got %v after %d fetches, next %q, want ErrLoop within %d", tt.name,
+					perRun, err, fetches, page.Next, tt.want)
 			}
 		}
 	}
@@ -129,15 +131,16 @@ func TestOrigin(t *testing.T) {
 		}
 		var fetched []string
 		stream := func(c pagination.Cursor) pagination.Pages[string] {
-			return pagination.NextLink(t.Context(), pagination.From("s", c), first, func(_ context.Context, u *url.URL) (batch, error) {
-				fetched = append(fetched, u.String())
-				b := batch{Items: []string{"x"}}
-				if len(fetched) == 1 {
-					b.Next = tt.link
-				}
-				*u = url.URL{} // fetch's own
-				return b, nil
-			})
+			return pagination.NextLink(t.Context(), pagination.From("s", c), first,
+				func(_ context.Context, u *url.URL) (batch, error) {
+					fetched = append(fetched, u.String())
+					b := batch{Items: []string{"x"}}
+					if len(fetched) == 1 {
+						b.Next = tt.link
+					}
+					*u = url.URL{} // fetch's own
+					return b, nil
+				})
 		}
 		_, page, err := read(t, stream(""), -1)
 		if tt.want != "" {
@@ -158,7 +161,8 @@ func TestOrigin(t *testing.T) {
 func TestCursorOfAnotherOrigin(t *testing.T) {
 	stream := func(host string, c pagination.Cursor) pagination.Pages[string] {
 		u := &url.URL{Scheme: "https", Host: host, Path: "/"}
-		return pagination.NextLink(t.Context(), pagination.From("s", c), u, func(_ context.Context, u *url.URL) (batch, error) {
+		return pagination.NextLink(t.Context(), pagination.From("s", c), u, func(_ context.Context,
+			u *url.URL) (batch, error) {
 			if u.Host != host {
 				t.Errorf("fetched from %s, want %s", u.Host, host)
 			}
@@ -185,15 +189,22 @@ func TestIncomplete(t *testing.T) {
 	}{
 		{"complete", 0, []batch{{Items: two, Total: 3}, {Items: two[:1], Total: 3}}, []string{"", ""}},
 		{"no total", 0, []batch{{Items: two}, {}}, []string{"", ""}},
-		{"total grows", 0, []batch{{Items: two, Total: 4}, {Items: two, Total: 5}, {Items: two[:1], Total: 5}}, []string{"", "changed", "changed"}},
-		{"total changes and changes back", 0, []batch{{Items: two, Total: 5}, {Items: two, Total: 4}, {Items: two[:1], Total: 5}}, []string{"", "changed", "changed"}},
+		{"total grows", 0, []batch{{Items: two, Total: 4}, {Items: two, Total: 5}, {Items: two[:1], Total: 5}},
+			[]string{"", "changed", "changed"}},
+		{"total changes and changes back", 0, []batch{{Items: two, Total: 5}, {Items: two, Total: 4},
+			{Items: two[:1], Total: 5}}, []string{"", "changed", "changed"}},
 		{"cap", 1, []batch{{Items: two}}, []string{"cap of 1"}},
 		{"cap not needed", 1, []batch{{Items: two[:1]}}, []string{""}},
-		{"short pages", 0, []batch{{Items: two[:1], Total: 3}, {Items: two[:1], Total: 3}, {Items: two[:1], Total: 3}}, []string{"", "", ""}},
-		{"fewer than counted", 0, []batch{{Items: two[:1], Total: 3}, {Total: 3}}, []string{"", "counted 3 rows and sent 1"}},
-		{"said to be all", 0, []batch{{Items: two[:1], Total: 3, More: pagination.No}}, []string{"counted 3 rows and sent 1"}},
-		{"rows are not items", 0, []batch{{Items: two[:1], Rows: 2, Total: 4}, {Rows: 2, Total: 4}, {Total: 4}}, []string{"", "", ""}},
-		{"rejected are rows", 0, []batch{{Items: two[:1], Rejected: make([]pagination.Rejected, 1), Total: 2}, {Total: 2}}, []string{"", ""}},
+		{"short pages", 0, []batch{{Items: two[:1], Total: 3}, {Items: two[:1], Total: 3},
+			{Items: two[:1], Total: 3}}, []string{"", "", ""}},
+		{"fewer than counted", 0, []batch{{Items: two[:1], Total: 3}, {Total: 3}},
+			[]string{"", "counted 3 rows and sent 1"}},
+		{"said to be all", 0, []batch{{Items: two[:1], Total: 3, More: pagination.No}},
+			[]string{"counted 3 rows and sent 1"}},
+		{"rows are not items", 0, []batch{{Items: two[:1], Rows: 2, Total: 4}, {Rows: 2, Total: 4}, {Total: 4}},
+			[]string{"", "", ""}},
+		{"rejected are rows", 0, []batch{{Items: two[:1], Rejected: make([]pagination.Rejected, 1), Total: 2},
+			{Total: 2}}, []string{"", ""}},
 	} {
 		// In one run, and with a new run for every page.
 		for _, resumed := range []bool{false, true} {
@@ -202,7 +213,8 @@ func TestIncomplete(t *testing.T) {
 			for again := true; again; {
 				again = false
 				s := pagination.Start{Stream: "s", Cursor: next, MaxPages: tt.maxPages}
-				for p, err := range pagination.Offset(t.Context(), s, 2, nil, func(context.Context, int, int) (batch, error) {
+				for p, err := range pagination.Offset(t.Context(), s, 2, nil, func(context.Context, int, int) (batch,
+					error) {
 					i++
 					return tt.batches[i-1], nil
 				}) {
@@ -251,7 +263,8 @@ func TestTokenTooLongForACursor(t *testing.T) {
 func TestBinaryToken(t *testing.T) {
 	const token = "\xff\x00\"<&"
 	stream := func(c pagination.Cursor) pagination.Pages[string] {
-		return pagination.Token(t.Context(), pagination.From("s", c), func(_ context.Context, got string) (batch, error) {
+		return pagination.Token(t.Context(), pagination.From("s", c), func(_ context.Context, got string) (batch,
+			error) {
 			if got == "" {
 				return batch{Next: token}, nil
 			}
@@ -265,7 +278,8 @@ func TestBinaryToken(t *testing.T) {
 }
 
 func TestPartnerForgotTheToken(t *testing.T) {
-	pages := pagination.Token(t.Context(), pagination.From("s", ""), func(_ context.Context, token string) (batch, error) {
+	pages := pagination.Token(t.Context(), pagination.From("s", ""), func(_ context.Context, token string) (batch,
+		error) {
 		if token != "" {
 			return batch{}, fmt.Errorf("acme: orders.list: 410: %w", pagination.ErrCursor)
 		}

@@ -9,12 +9,13 @@ import (
 	"strings"
 )
 
-// NextLink pages by the link that came with the batch before, absolute or relative to the page it came with; first fetches
-// the first. It ends as [Token] does. A link that leaves first's origin (scheme, host and port), carries a user or a password, or
-// is no link ends the stream with [ErrOrigin], because the credentials would go with it; the error does not show the link.
-// The URL given to fetch is fetch's own. A partner that repeats an API key in its links would have it stored in the cursor:
-// leave it out of Batch.Next and add it in fetch.
-func NextLink[T any](ctx context.Context, s Start, first *url.URL, fetch func(ctx context.Context, u *url.URL) (Batch[T], error)) Pages[T] {
+// NextLink pages by the link that came with the batch before, absolute or relative to the page it came with; first
+// fetches the first. It ends as [Token] does. A link that leaves first's origin (scheme, host and port), carries a
+// user or a password, or is no link ends the stream with [ErrOrigin], because the credentials would go with it; the
+// error does not show the link. The URL given to fetch is fetch's own. A partner that repeats an API key in its links
+// would have it stored in the cursor: leave it out of Batch.Next and add it in fetch.
+func NextLink[T any](ctx context.Context, s Start, first *url.URL, fetch func(ctx context.Context,
+	u *url.URL) (Batch[T], error)) Pages[T] {
 	var base url.URL
 	var err error
 	switch {
@@ -86,9 +87,10 @@ func port(u *url.URL) string {
 	return ""
 }
 
-// LinkNext returns the target of the first Link header field with the relation "next" (RFC 8288), "" if there is none. It may be
-// relative to the page it came with. Several links in one field, several fields, several relations in one rel, any case, and
-// commas and semicolons in quotes are understood; a link with an anchor speaks of another page and is passed over.
+// LinkNext returns the target of the first Link header field with the relation "next" (RFC 8288), "" if there is
+// none. It may be relative to the page it came with. Several links in one field, several fields, several relations in
+// one rel, any case, and commas and semicolons in quotes are understood; a link with an anchor speaks of another page
+// and is passed over.
 func LinkNext(h http.Header) string {
 	for _, field := range h.Values("Link") {
 		for field != "" {

@@ -42,7 +42,8 @@ func FuzzLinkNext(f *testing.F) {
 	f.Add(`<?p=1>; rel="prev", <?p=3>; rel="next"`, "?p=3", `a "title", <with> all; of it\`)
 	f.Add(`<?p=3>; rel="next`, "", "")
 	f.Fuzz(func(t *testing.T, field, target, title string) {
-		if got := pagination.LinkNext(http.Header{"Link": {field}}); got != "" && !strings.Contains(field, "<"+got+">") {
+		if got := pagination.LinkNext(http.Header{"Link": {field}}); got != "" &&
+			!strings.Contains(field, "<"+got+">") {
 			t.Errorf("%q has no target %q", field, got)
 		}
 		if target == "" || strings.Contains(target, ">") {

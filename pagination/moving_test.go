@@ -57,9 +57,10 @@ func (m *moving) fetch(_ context.Context, from, n int) (pagination.Batch[string]
 	return b, nil
 }
 
-// lost reads a stream to its end, in a new run after every few pages, and returns how many of the rows that stayed did not come,
-// how many came twice, and what the last page says.
-func (m *moving) lost(t *testing.T, perRun int, open func(pagination.Start) pagination.Pages[string]) (lost, twice int, incomplete string, err error) {
+// lost reads a stream to its end, in a new run after every few pages, and returns how many of the rows that stayed
+// did not come, how many came twice, and what the last page says.
+func (m *moving) lost(t *testing.T, perRun int, open func(pagination.Start) pagination.Pages[string]) (lost,
+	twice int, incomplete string, err error) {
 	t.Helper()
 	seen := map[string]int{}
 	var c pagination.Cursor
@@ -87,8 +88,8 @@ func (m *moving) lost(t *testing.T, perRun int, open func(pagination.Start) pagi
 	return lost, twice, incomplete, nil
 }
 
-// churn reads a list of n rows by an offset while up to so many rows come, or runs of rows go, anywhere between two fetches. What was
-// there all the time comes, or the stream says that it may not have.
+// churn reads a list of n rows by an offset while up to so many rows come, or runs of rows go, anywhere between two
+// fetches. What was there all the time comes, or the stream says that it may not have.
 func churn(t *testing.T, seed uint64, n, limit, most int) (complete, changed, loop bool) {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 7))
@@ -116,7 +117,8 @@ func churn(t *testing.T, seed uint64, n, limit, most int) (complete, changed, lo
 	case lost > 0 && incomplete == "":
 		t.Errorf("seed %d: limit %d: %d rows that stayed are lost, and the stream does not say so", seed, limit, lost)
 	case !changed && ((incomplete == "") != (limit > 1 || m.fetches == 1) || twice > 0):
-		t.Errorf("seed %d: limit %d: nothing changed, but it is incomplete: %q, %d came twice", seed, limit, incomplete, twice)
+		t.Errorf("seed %d: limit %d: nothing changed, but it is incomplete: %q, %d came twice", seed, limit,
+			incomplete, twice)
 	}
 	return incomplete == "", changed, false
 }
@@ -139,7 +141,8 @@ func TestOffsetOfAMovingList(t *testing.T) {
 		}
 	}
 	if repaired < all/4 || complete == all || loops > all/50 {
-		t.Errorf("of %d moving lists %d are complete, %d of them although they changed, and %d loop", all, complete, repaired, loops)
+		t.Errorf("of %d moving lists %d are complete, %d of them although they changed, and %d loop", all, complete,
+			repaired, loops)
 	}
 }
 
@@ -198,7 +201,8 @@ func TestOffsetGoesBack(t *testing.T) {
 			return pagination.Offset(t.Context(), s, 100, self, m.fetch)
 		})
 		if err != nil || lost > 0 && c.complete || (incomplete == "") != c.complete || m.fetches > c.fetches+1 {
-			t.Errorf("%s: %d lost, %q, %v after %d fetches, want at most %d", c.name, lost, incomplete, err, m.fetches, c.fetches+1)
+			t.Errorf("%s: %d lost, %q, %v after %d fetches, want at most %d", c.name, lost, incomplete, err,
+				m.fetches, c.fetches+1)
 		}
 	}
 	// However much moves, what is read again is bounded.
@@ -277,7 +281,8 @@ func TestNewestOfAMovingList(t *testing.T) {
 		})
 		m.total = rnd.IntN(2) == 0
 		lost, twice, incomplete, err := m.lost(t, 1+rnd.IntN(4), func(s pagination.Start) pagination.Pages[string] {
-			return pagination.Newest(t.Context(), s, 1, size, self, func(ctx context.Context, page, size int) (pagination.Batch[string], error) {
+			return pagination.Newest(t.Context(), s, 1, size, self, func(ctx context.Context, page,
+				size int) (pagination.Batch[string], error) {
 				return m.fetch(ctx, (page-1)*size, size)
 			})
 		})

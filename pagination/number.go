@@ -42,16 +42,16 @@ func Number[T any](ctx context.Context, s Start, first, size int, id func(T) str
 	return y.pages(ctx, s)
 }
 
-// Newest pages by page number through a list in which what changed last comes first, and nothing goes away: deleted rows
-// stay. Rows that come or change move the others on to pages that are still read, so that they come twice; but one that
-// changes before it is read moves to where nothing is read any more. So the first page is read again at the end, and its
-// rows that were not on it before are the stream's last page, often an empty one. A few that were must be on it still:
-// where they are not, more has changed than a page holds, and the stream is incomplete. (No more than 128 rows of the
-// first page are known again: a larger one comes again in part.)
+// Newest pages by page number through a list in which what changed last comes first, and nothing goes away: deleted
+// rows stay. Rows that come or change move the others on to pages that are still read, so that they come twice; but
+// one that changes before it is read moves to where nothing is read any more. So the first page is read again at the
+// end, and its rows that were not on it before are the stream's last page, often an empty one. A few that were must
+// be on it still: where they are not, more has changed than a page holds, and the stream is incomplete. (No more than
+// 128 rows of the first page are known again: a larger one comes again in part.)
 //
-// So every row that is there from the first fetch to the last is an item of the stream, or the stream says that rows may
-// be missing. For that to be wrong, those few rows would all have to have changed themselves, after a page of others. A
-// Total that changes is no reason for doubt. It costs one fetch for a list of more than one page.
+// So every row that is there from the first fetch to the last is an item of the stream, or the stream says that rows
+// may be missing. For that to be wrong, those few rows would all have to have changed themselves, after a page of
+// others. A Total that changes is no reason for doubt. It costs one fetch for a list of more than one page.
 func Newest[T any](ctx context.Context, s Start, first, size int, id func(T) string,
 	fetch func(ctx context.Context, page, size int) (Batch[T], error)) Pages[T] {
 	y := number(first, size, fetch)

@@ -7,17 +7,17 @@ import (
 	"math"
 )
 
-// Offset pages by an offset in rows, from 0. It ends after a batch of fewer than limit rows, or as Batch.More says; while
-// the partner's Total says that there are rows behind the batch, a short one that brings something new does not end it,
-// because some partners send fewer rows than they are asked for.
+// Offset pages by an offset in rows, from 0. It ends after a batch of fewer than limit rows, or as Batch.More says;
+// while the partner's Total says that there are rows behind the batch, a short one that brings something new does not
+// end it, because some partners send fewer rows than they are asked for.
 //
 // # Rows that come and go
 //
 // Offsets move when rows come and go between two fetches: as many deleted as added, and rows are passed over although
-// no total has changed. id, which names a row, is how Offset knows. Each fetch but the first asks again for the last row
-// of the page before, and what it brings must hold one of the last few rows of that page. If it holds none, rows before
-// it were deleted, and Offset goes back, half a page and then page by page, until it finds one. Where it does not, the
-// rest of the stream is incomplete, and is read without looking further.
+// no total has changed. id, which names a row, is how Offset knows. Each fetch but the first asks again for the last
+// row of the page before, and what it brings must hold one of the last few rows of that page. If it holds none, rows
+// before it were deleted, and Offset goes back, half a page and then page by page, until it finds one. Where it does
+// not, the rest of the stream is incomplete, and is read without looking further.
 //
 // So, with an id: every row that is there from the first fetch to the last is an item of the stream, or the stream
 // says in [Page.Incomplete] that rows may be missing. That holds if each answer is a piece of the list as it was at one
@@ -30,10 +30,11 @@ import (
 // more than MaxBack and a quarter of the pages. Rows that came may come again then. With a limit of 1 there is no room
 // for an overlap: a list of more than one page is incomplete.
 //
-// What is looked for are Items: where they may be rejected, a batch best holds the rows as they came, and [Decode] makes
-// of them what is wanted behind Offset. An item for which id returns "" is passed on and not looked for.
+// What is looked for are Items: where they may be rejected, a batch best holds the rows as they came, and [Decode]
+// makes of them what is wanted behind Offset. An item for which id returns "" is passed on and not looked for.
 //
-// With a nil id rows are lost in silence, but for a Total that differs from the first one, or an end before it is reached.
+// With a nil id rows are lost in silence, but for a Total that differs from the first one, or an end before it is
+// reached.
 func Offset[T any](ctx context.Context, s Start, limit int, id func(T) string,
 	fetch func(ctx context.Context, offset, limit int) (Batch[T], error)) Pages[T] {
 	o := overlap[T]{limit, id, fetch}
@@ -139,7 +140,8 @@ func (o overlap[T]) page(ctx context.Context, st *state) (Batch[T], error) {
 	return b, nil
 }
 
-// cut returns rows without those in last, and reports whether there were any. Behind the very last one it does not look.
+// cut returns rows without those in last, and reports whether there were any. Behind the very last one it does not
+// look.
 func (o overlap[T]) cut(rows []T, last []byte) (kept []T, found bool) {
 	kept = make([]T, 0, len(rows))
 	for i, it := range rows {
@@ -155,8 +157,9 @@ func (o overlap[T]) cut(rows []T, last []byte) (kept []T, found bool) {
 	return kept, found
 }
 
-// back looks for the rows in st.Last before st.from, and returns the page that holds one, and its offset; -1 if there is none.
-// A page at whose end they are brings nothing new, unless it is the list's. The whole list, on one page, is always enough.
+// back looks for the rows in st.Last before st.from, and returns the page that holds one, and its offset; -1 if there
+// is none. A page at whose end they are brings nothing new, unless it is the list's. The whole list, on one page, is
+// always enough.
 func (o overlap[T]) back(ctx context.Context, st *state) (int, Batch[T], error) {
 	from, step := st.from, (o.limit+1)/2
 	for range MaxBack {
@@ -173,7 +176,8 @@ func (o overlap[T]) back(ctx context.Context, st *state) (int, Batch[T], error) 
 			return -1, b, err
 		}
 		short, n := b.rows() < o.limit, len(b.Items)
-		if _, found := o.cut(b.Items, st.Last); found && (short || index(st.Last, o.id(b.Items[n-1])) < 0) || short && from == 0 {
+		if _, found := o.cut(b.Items, st.Last); found && (short || index(st.Last, o.id(b.Items[n-1])) < 0) || short &&
+			from == 0 {
 			return from, b, nil
 		}
 	}

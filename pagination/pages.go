@@ -52,8 +52,8 @@ type Rejected struct {
 // MaxRaw bounds [Rejected.Raw], in bytes.
 const MaxRaw = 16 << 10
 
-// Items flattens pages into their items. The error, if any, comes last, with a zero item. Rejected items are passed over; a
-// caller that must know of them, or of [Page.Incomplete], ranges over the pages.
+// Items flattens pages into their items. The error, if any, comes last, with a zero item. Rejected items are passed
+// over; a caller that must know of them, or of [Page.Incomplete], ranges over the pages.
 func Items[T any](pages Pages[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for p, err := range pages {
@@ -71,9 +71,10 @@ func Items[T any](pages Pages[T]) iter.Seq2[T, error] {
 	}
 }
 
-// Chunk splits pages of more than size items; size less than 1 splits nothing. Only a page's last chunk carries its Next,
-// Receipt and Rejected; the chunks before carry the cursor at which the page itself started (start for the first page), so
-// that a resumed run repeats items rather than losing them. start is the cursor that pages were started at.
+// Chunk splits pages of more than size items; size less than 1 splits nothing. Only a page's last chunk carries its
+// Next, Receipt and Rejected; the chunks before carry the cursor at which the page itself started (start for the
+// first page), so that a resumed run repeats items rather than losing them. start is the cursor that pages were
+// started at.
 func Chunk[T any](pages Pages[T], start Cursor, size int) Pages[T] {
 	if size < 1 {
 		return pages
@@ -86,7 +87,8 @@ func Chunk[T any](pages Pages[T], start Cursor, size int) Pages[T] {
 		for p, err := range pages {
 			rest := p.Items
 			for err == nil && len(rest) > size {
-				part := Page[T]{Items: rest[:size:size], Next: at, Total: p.Total, Sent: p.Sent, Incomplete: p.Incomplete}
+				part := Page[T]{Items: rest[:size:size], Next: at, Total: p.Total, Sent: p.Sent,
+					Incomplete: p.Incomplete}
 				rest = rest[size:]
 				if !yield(part, nil) {
 					return
@@ -101,9 +103,9 @@ func Chunk[T any](pages Pages[T], start Cursor, size int) Pages[T] {
 	}
 }
 
-// Map applies f to each item; an item for which f fails is rejected alone, after those that were rejected before. The text of
-// f's error must hold no value of the item. raw, which may be nil, returns the item's id and what to keep of it; its bytes
-// are copied, at most [MaxRaw] of them.
+// Map applies f to each item; an item for which f fails is rejected alone, after those that were rejected before. The
+// text of f's error must hold no value of the item. raw, which may be nil, returns the item's id and what to keep of
+// it; its bytes are copied, at most [MaxRaw] of them.
 func Map[T, U any](pages Pages[T], f func(T) (U, error), raw func(T) (id string, b []byte)) Pages[U] {
 	return Decode(pages, func(items []T) Batch[U] {
 		b := Batch[U]{Items: make([]U, 0, len(items))}

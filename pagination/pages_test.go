@@ -83,7 +83,8 @@ func TestChunk(t *testing.T) {
 	for p, err := range pagination.Chunk[int](func(yield func(pagination.Page[int], error) bool) {
 		yield(pagination.Page[int]{Items: []int{1, 2, 3}, Receipt: "r", Rejected: make([]pagination.Rejected, 1)}, nil)
 	}, "", 2) {
-		if n++; err != nil || (p.Receipt == nil) != (n == 1) || (len(p.Rejected) == 0) != (n == 1) || p.Last() != (n == 2) {
+		if n++; err != nil || (p.Receipt == nil) != (n == 1) || (len(p.Rejected) == 0) != (n == 1) ||
+			p.Last() != (n == 2) {
 			t.Errorf("chunk %d: %+v, %v", n, p, err)
 		}
 	}
@@ -96,7 +97,8 @@ func TestMap(t *testing.T) {
 	long := strings.Repeat("x", pagination.MaxRaw+1)
 	before := []pagination.Rejected{{ID: "0"}, {ID: "spare"}}
 	in := func(yield func(pagination.Page[string], error) bool) {
-		p := pagination.Page[string]{Items: []string{"1", "two", "3", long}, Rejected: before[:1], Next: "n", Receipt: "r", Total: 7, Sent: time.Unix(1, 0), Incomplete: "i"}
+		p := pagination.Page[string]{Items: []string{"1", "two", "3", long}, Rejected: before[:1], Next: "n",
+			Receipt: "r", Total: 7, Sent: time.Unix(1, 0), Incomplete: "i"}
 		_ = yield(p, nil) && yield(pagination.Page[string]{Next: "m"}, errDown)
 	}
 	raw := func(s string) (string, []byte) { return "id", []byte(s) }
@@ -108,11 +110,13 @@ func TestMap(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || !slices.Equal(p.Items, []int{1, 3}) || p.Next != "n" || p.Receipt != "r" || p.Total != 7 || p.Sent != time.Unix(1, 0) || p.Incomplete != "i" {
+		if err != nil || !slices.Equal(p.Items, []int{1, 3}) || p.Next != "n" || p.Receipt != "r" || p.Total != 7 ||
+			p.Sent != time.Unix(1, 0) || p.Incomplete != "i" {
 			t.Errorf("got %+v, %v", p, err)
 		}
 		r := p.Rejected
-		if len(r) != 3 || r[0].ID != "0" || r[1].ID != "id" || string(r[1].Raw) != "two" || !errors.Is(r[1].Err, strconv.ErrSyntax) || len(r[2].Raw) != pagination.MaxRaw {
+		if len(r) != 3 || r[0].ID != "0" || r[1].ID != "id" || string(r[1].Raw) != "two" ||
+			!errors.Is(r[1].Err, strconv.ErrSyntax) || len(r[2].Raw) != pagination.MaxRaw {
 			t.Errorf("rejected: %.200v", r)
 		}
 	}
@@ -129,7 +133,8 @@ func TestMap(t *testing.T) {
 // slow is a stream whose fetches take a second each and honour ctx.
 func slow(p *partner) func(context.Context) pagination.Pages[string] {
 	return func(ctx context.Context) pagination.Pages[string] {
-		return pagination.Offset(ctx, pagination.From("s", ""), p.size, nil, func(ctx context.Context, offset, limit int) (batch, error) {
+		return pagination.Offset(ctx, pagination.From("s", ""), p.size, nil, func(ctx context.Context, offset,
+			limit int) (batch, error) {
 			select {
 			case <-time.After(time.Second):
 				return p.slice(offset, limit)

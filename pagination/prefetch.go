@@ -5,11 +5,11 @@ import (
 	"runtime"
 )
 
-// Prefetch fetches up to n pages ahead of the consumer, in a goroutine that ends before the loop over the result does. open
-// makes the stream with the context it is given, which ends with ctx and when the loop is left, so that leaving it does not
-// wait for a fetch to time out. n less than 1 fetches nothing ahead. A panic in the stream reaches the consumer's goroutine,
-// after the pages before it. It must not be used on a queue whose reads are destructive: pages fetched ahead are lost when the
-// loop is left.
+// Prefetch fetches up to n pages ahead of the consumer, in a goroutine that ends before the loop over the result
+// does. open makes the stream with the context it is given, which ends with ctx and when the loop is left, so that
+// leaving it does not wait for a fetch to time out. n less than 1 fetches nothing ahead. A panic in the stream
+// reaches the consumer's goroutine, after the pages before it. It must not be used on a queue whose reads are
+// destructive: pages fetched ahead are lost when the loop is left.
 func Prefetch[T any](ctx context.Context, n int, open func(context.Context) Pages[T]) Pages[T] {
 	if n < 1 {
 		return func(yield func(Page[T], error) bool) { open(ctx)(yield) }

@@ -53,27 +53,32 @@ func self(s string) string { return s }
 
 var strategies = map[string]open{
 	"overlap": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Offset(ctx, s, max(p.size, 2), self, func(_ context.Context, offset, limit int) (pagination.Batch[string], error) {
+		return pagination.Offset(ctx, s, max(p.size, 2), self, func(_ context.Context, offset,
+			limit int) (pagination.Batch[string], error) {
 			return p.slice(offset, limit)
 		})
 	},
 	"look again": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Number(ctx, s, 1, p.size, self, func(_ context.Context, page, size int) (pagination.Batch[string], error) {
+		return pagination.Number(ctx, s, 1, p.size, self, func(_ context.Context, page,
+			size int) (pagination.Batch[string], error) {
 			return p.slice((page-1)*size, size)
 		})
 	},
 	"newest": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Newest(ctx, s, 1, p.size, self, func(_ context.Context, page, size int) (pagination.Batch[string], error) {
+		return pagination.Newest(ctx, s, 1, p.size, self, func(_ context.Context, page,
+			size int) (pagination.Batch[string], error) {
 			return p.slice((page-1)*size, size)
 		})
 	},
 	"offset": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Offset(ctx, s, p.size, nil, func(_ context.Context, offset, limit int) (pagination.Batch[string], error) {
+		return pagination.Offset(ctx, s, p.size, nil, func(_ context.Context, offset,
+			limit int) (pagination.Batch[string], error) {
 			return p.slice(offset, limit)
 		})
 	},
 	"number": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Number(ctx, s, 1, p.size, nil, func(_ context.Context, page, size int) (pagination.Batch[string], error) {
+		return pagination.Number(ctx, s, 1, p.size, nil, func(_ context.Context, page,
+			size int) (pagination.Batch[string], error) {
 			return p.slice((page-1)*size, size)
 		})
 	},
@@ -88,11 +93,13 @@ var strategies = map[string]open{
 		})
 	},
 	"link": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.NextLink(ctx, s, first, func(_ context.Context, u *url.URL) (pagination.Batch[string], error) {
+		return pagination.NextLink(ctx, s, first, func(_ context.Context, u *url.URL) (pagination.Batch[string],
+			error) {
 			from, _ := strconv.Atoi(u.Query().Get("from"))
 			b, err := p.slice(from, p.size)
 			if from += p.size; from < len(p.rows) {
-				b.Next = []string{"?from=%d", "/v1/orders?from=%d", "https://API.example.com:443/v1/orders?from=%d"}[from%3]
+				b.Next = []string{"?from=%d", "/v1/orders?from=%d",
+					"https://API.example.com:443/v1/orders?from=%d"}[from%3]
 				b.Next = fmt.Sprintf(b.Next, from)
 			}
 			return b, err
@@ -119,7 +126,8 @@ func rows(n int) []string {
 }
 
 // read ranges over pages until stop pages were read (negative: all), and returns their items and the last page.
-func read(t *testing.T, pages pagination.Pages[string], stop int) (items []string, last pagination.Page[string], err error) {
+func read(t *testing.T, pages pagination.Pages[string], stop int) (items []string, last pagination.Page[string],
+	err error) {
 	t.Helper()
 	ended := false
 	for p, e := range pages {
@@ -171,8 +179,10 @@ func TestResumeAfterAnyPage(t *testing.T) {
 						break
 					}
 					rest, last, err := read(t, open(t.Context(), &p, pagination.From("s", at.Next)), -1)
-					if got = append(got, rest...); err != nil || !slices.Equal(got, all) || !last.Last() || last.Incomplete != "" {
-						t.Fatalf("seed %d, resumed after page %d: got %v, %q, %v, want %v", seed, k, got, last.Incomplete, err, all)
+					if got = append(got, rest...); err != nil || !slices.Equal(got, all) || !last.Last() ||
+						last.Incomplete != "" {
+						t.Fatalf("seed %d, resumed after page %d: got %v, %q, %v, want %v", seed, k, got,
+							last.Incomplete, err, all)
 					}
 
 					// The fetch of page k fails, also in a resumed run.
@@ -196,7 +206,8 @@ func TestResumeAfterAnyPage(t *testing.T) {
 					if k == 1 {
 						p, got = shape, nil
 						for c := pagination.Cursor(""); ; {
-							part, last, err := read(t, open(t.Context(), &p, pagination.Start{Stream: "s", Cursor: c, MaxPages: 1}), -1)
+							part, last, err := read(t, open(t.Context(), &p, pagination.Start{Stream: "s", Cursor: c,
+								MaxPages: 1}), -1)
 							if err != nil {
 								t.Fatal(err)
 							}
@@ -245,14 +256,16 @@ func TestContextEnds(t *testing.T) {
 		if last != why || p.fetches != 1 {
 			t.Errorf("%s: got %v after %d fetches, want %v after 1", name, last, p.fetches, why)
 		}
-		if got, _, err := read(t, open(t.Context(), p, pagination.From("s", next)), -1); err != nil || !slices.Equal(got, p.rows[10:]) {
+		if got, _, err := read(t, open(t.Context(), p, pagination.From("s", next)), -1); err != nil ||
+			!slices.Equal(got, p.rows[10:]) {
 			t.Errorf("%s: resumed: got %v, %v", name, got, err)
 		}
 	}
 }
 
 func TestForeignCursors(t *testing.T) {
-	cursors := map[string]pagination.Cursor{"noise": "noise", "not base64": "{}", "long": pagination.Cursor(make([]byte, pagination.MaxCursor+1))}
+	cursors := map[string]pagination.Cursor{"noise": "noise", "not base64": "{}",
+		"long": pagination.Cursor(make([]byte, pagination.MaxCursor+1))}
 	for name, open := range strategies {
 		_, page, _ := read(t, open(t.Context(), &partner{rows: rows(25), size: 10}, pagination.From("s", "")), 1)
 		cursors["of "+name] = page.Next
@@ -260,8 +273,10 @@ func TestForeignCursors(t *testing.T) {
 		cursors[name+" of another stream"] = page.Next
 	}
 	// With ids or without, a place is a place.
-	kinds := map[string]string{"of offset": "overlap", "of overlap": "offset", "of number": "look again", "of look again": "number"}
-	_, page, _ := read(t, strategies["number"](t.Context(), &partner{rows: rows(25), size: 5}, pagination.From("s", "")), 1)
+	kinds := map[string]string{"of offset": "overlap", "of overlap": "offset", "of number": "look again",
+		"of look again": "number"}
+	_, page, _ := read(t, strategies["number"](t.Context(), &partner{rows: rows(25), size: 5},
+		pagination.From("s", "")), 1)
 	cursors["number with another size"] = page.Next
 	for name, open := range strategies {
 		for what, c := range cursors {

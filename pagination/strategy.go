@@ -31,13 +31,14 @@ type Batch[T any] struct {
 	Next string
 	// Total is the partner's count of all items; 0 or less when it does not say.
 	Total int
-	// Fingerprint, if set, tells this page's content from another's: its first and last id, say. Loop detection then goes
-	// by the content: a token may come back as long as it brings something new, and a partner that ignores the offset
-	// and sends the same page for ever is noticed. Without it a token, link or key that was already used is a circle.
+	// Fingerprint, if set, tells this page's content from another's: its first and last id, say. Loop detection then
+	// goes by the content: a token may come back as long as it brings something new, and a partner that ignores the
+	// offset and sends the same page for ever is noticed. Without it a token, link or key that was already used is a
+	// circle.
 	Fingerprint string
-	// Moved says that the fetch found out that rows moved between this page and the one before: it had asked for a row
-	// of that one again, say, and got another. This page and the rest of the stream are then incomplete. [Offset], [Number]
-	// and [Newest] find out for themselves.
+	// Moved says that the fetch found out that rows moved between this page and the one before: it had asked for a
+	// row of that one again, say, and got another. This page and the rest of the stream are then incomplete.
+	// [Offset], [Number] and [Newest] find out for themselves.
 	Moved bool
 }
 
@@ -169,7 +170,8 @@ func reason(a, b string) string {
 
 // Token pages by the token that came with the batch before; "" fetches the first. It ends when Batch.Next is "" or
 // Batch.More is No. A page may be empty and lead to another.
-func Token[T any](ctx context.Context, s Start, fetch func(ctx context.Context, token string) (Batch[T], error)) Pages[T] {
+func Token[T any](ctx context.Context, s Start, fetch func(ctx context.Context, token string) (Batch[T],
+	error)) Pages[T] {
 	return strategy[T]{
 		begin: state{Kind: "token"},
 		fetch: func(ctx context.Context, st *state) (Batch[T], error) { return fetch(ctx, string(st.Token)) },
@@ -190,10 +192,12 @@ func followed(more More, next string) (end bool, incomplete string) {
 	return next == "" || more == No, ""
 }
 
-// Keyset pages by the key of the last row seen; "" fetches the first. It ends after a batch of fewer than limit rows, or
-// as Batch.More says. The key must be unique and the rows in its order, or rows that share a key are lost at a page's end.
-// Batch.Next, if set, is the key to go on after instead of the last item's: a batch whose last row was rejected needs it.
-func Keyset[T any](ctx context.Context, s Start, limit int, key func(T) string, fetch func(ctx context.Context, after string, limit int) (Batch[T], error)) Pages[T] {
+// Keyset pages by the key of the last row seen; "" fetches the first. It ends after a batch of fewer than limit rows,
+// or as Batch.More says. The key must be unique and the rows in its order, or rows that share a key are lost at a
+// page's end. Batch.Next, if set, is the key to go on after instead of the last item's: a batch whose last row was
+// rejected needs it.
+func Keyset[T any](ctx context.Context, s Start, limit int, key func(T) string,
+	fetch func(ctx context.Context, after string, limit int) (Batch[T], error)) Pages[T] {
 	return strategy[T]{
 		begin: state{Kind: "keyset"},
 		err:   positive("limit", limit),

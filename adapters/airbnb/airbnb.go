@@ -16,21 +16,26 @@ import (
 
 const limitSource = "a table in a public client (alexsoft037/django-api, rental_integrations/airbnb/service.py), of about 2019; whether it still holds is unverified"
 
-// The limits. Whether an endpoint's is kept for all hosts together or for each, the table does not say, and "endpoint" is a path there: the stricter
-// reading is kept, for all hosts and for all paths of an operation.
+// The limits. Whether an endpoint's is kept for all hosts together or for each, the table does not say, and
+// "endpoint" is a path there: the stricter reading is kept, for all hosts and for all paths of an operation.
 var (
 	addressLimit = driver.Limit{
 		Name: "address", SharedBy: "address that calls come from", Scope: retry.Partner, Source: limitSource,
 		Tiers: ratelimit.Tiers{
-			{Name: "address-10s", Requests: 200, Per: 10 * time.Second}, {Name: "address-5m", Requests: 2500, Per: 5 * time.Minute},
-			{Name: "address-hour", Requests: 20_000, Per: time.Hour}, {Name: "address-day", Requests: 200_000, Per: 24 * time.Hour},
+			{Name: "address-10s", Requests: 200, Per: 10 * time.Second}, {Name: "address-5m", Requests: 2500,
+				Per: 5 * time.Minute},
+			{Name: "address-hour", Requests: 20_000, Per: time.Hour}, {Name: "address-day", Requests: 200_000,
+				Per: 24 * time.Hour},
 		},
 	}
 	endpointLimit = driver.Limit{
-		Name: "endpoint", SharedBy: "operation", Scope: retry.Endpoint, Source: limitSource, Unless: []string{"photos", "calendar"},
+		Name: "endpoint", SharedBy: "operation", Scope: retry.Endpoint, Source: limitSource,
+		Unless: []string{"photos", "calendar"},
 		Tiers: ratelimit.Tiers{
-			{Name: "endpoint-10s", Requests: 100, Per: 10 * time.Second}, {Name: "endpoint-5m", Requests: 1250, Per: 5 * time.Minute},
-			{Name: "endpoint-hour", Requests: 7500, Per: time.Hour}, {Name: "endpoint-day", Requests: 90_000, Per: 24 * time.Hour},
+			{Name: "endpoint-10s", Requests: 100, Per: 10 * time.Second}, {Name: "endpoint-5m", Requests: 1250,
+				Per: 5 * time.Minute},
+			{Name: "endpoint-hour", Requests: 7500, Per: time.Hour}, {Name: "endpoint-day", Requests: 90_000,
+				Per: 24 * time.Hour},
 		},
 	}
 	userLimit = driver.Limit{
@@ -77,8 +82,8 @@ func Register(r *driver.Registry) error {
 	})
 }
 
-// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf]. It sends
-// nothing.
+// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf].
+// It sends nothing.
 func New(env driver.Env) (*Driver, error) {
 	in := env.Integration
 	c, err := ConfigOf(in)
@@ -94,7 +99,8 @@ func New(env driver.Env) (*Driver, error) {
 	source, err := env.Source(auth.SourceConfig{
 		Key: Partner + "/" + hex.EncodeToString(sum[:8]), Exchanger: session, Store: env.Tokens,
 		Origins: []string{c.origin()}, Header: "X-Airbnb-OAuth-Token",
-		// Of the 1,000 an hour that /authorizations takes from all hosts of the software, one host needs no more than this.
+		// Of the 1,000 an hour that /authorizations takes from all hosts of the software, one host needs no more than
+		// this.
 		Budget: auth.Budget{Requests: 20, Per: time.Hour},
 	})
 	if err != nil {
@@ -147,7 +153,8 @@ func (d *Driver) Check(ctx context.Context) error {
 	me, err := driver.Get[user](ctx, d.api, op, "/users/me", nil)
 	if err == nil && me.id() != d.host {
 		return &retry.Error{
-			Verdict: retry.Verdict{Class: retry.Auth, Scope: retry.Integration, Sent: retry.Answered}, Partner: Partner, Op: op, Err: errOtherHost,
+			Verdict: retry.Verdict{Class: retry.Auth, Scope: retry.Integration, Sent: retry.Answered},
+			Partner: Partner, Op: op, Err: errOtherHost,
 		}
 	}
 	return err

@@ -32,15 +32,17 @@ const (
 	calendarOp = "calendar_operations.post"
 )
 
-// Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not. In which
-// order they come is not established: if it is one that an update changes, a listing may be missed while the host works.
+// Resources implements driver.ResourceLister by GET listings: the host's own and co-hosted listings, active or not.
+// In which order they come is not established: if it is one that an update changes, a listing may be missed while the
+// host works.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "airbnb/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	rows := pagination.Offset(ctx, s, pageSize, d.adapt.listing.IDOf,
 		func(ctx context.Context, offset, limit int) (pagination.Batch[json.RawMessage], error) {
 			p, err := driver.Get[page](ctx, d.api, listings, "/listings", url.Values{
 				"user_id": {d.host}, "has_availability": {"false"}, "exclude_active": {"false"},
-				"exclude_cohosted_listings": {"false"}, "_limit": {strconv.Itoa(limit)}, "_offset": {strconv.Itoa(offset)},
+				"exclude_cohosted_listings": {"false"}, "_limit": {strconv.Itoa(limit)},
+				"_offset": {strconv.Itoa(offset)},
 			})
 			return pagination.Batch[json.RawMessage]{Items: p.rows, Total: p.total}, err
 		})
@@ -62,9 +64,11 @@ func fingerprint(window string, rows []json.RawMessage) string {
 	return window + " " + first + " " + last
 }
 
-// ResourcesByID implements driver.ResourceGetter by GET listings/{id}, one by one. Those that are not there are left out.
+// ResourcesByID implements driver.ResourceGetter by GET listings/{id}, one by one. Those that are not there are left
+// out.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
-	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
+	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource],
+		error) {
 		rows, err := d.one(ctx, "listings.get", driver.Path("/listings/{}", ids[0]))
 		return d.adapt.listing.Each(ctx, d.api, rows), err
 	})
@@ -100,8 +104,8 @@ func (p place) end() driver.Date {
 	return p.last
 }
 
-// touched reports whether a stay has a night in the window, or none that can be read. A server that sends one page for ever sends those of another
-// window.
+// touched reports whether a stay has a night in the window, or none that can be read. A server that sends one page
+// for ever sends those of another window.
 func (p place) touched(raw json.RawMessage) bool {
 	o := wire.Fields(raw)
 	start, ok := o.Date("start_date").Get()
@@ -125,10 +129,11 @@ func placeOf(text string) (place, error) {
 	return place{s, l, n, last[days:]}, nil
 }
 
-// Transactions implements driver.TransactionLister by GET reservations, of the host or of one listing, in windows of first nights: from the
-// integration's history to two years ahead. There is no filter by time of update. A reservation may come twice, whether the partner means
-// by a window those that begin in it or all that touch it. Inquiries are no reservations and are not listed. In which order they come is not
-// established: a page of a window begins with the last row of the one before, and where it does not, the list is incomplete.
+// Transactions implements driver.TransactionLister by GET reservations, of the host or of one listing, in windows of
+// first nights: from the integration's history to two years ahead. There is no filter by time of update. A
+// reservation may come twice, whether the partner means by a window those that begin in it or all that touch it.
+// Inquiries are no reservations and are not listed. In which order they come is not established: a page of a window
+// begins with the last row of the one before, and where it does not, the list is incomplete.
 func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pages[driver.Transaction] {
 	s := pagination.Start{Stream: "airbnb/reservations/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	whose := url.Values{"host_id": {d.host}}
@@ -136,7 +141,8 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 		whose = url.Values{"listing_id": {q.ResourceID}}
 		s.Stream += "/" + q.ResourceID
 	}
-	return pagination.Token(ctx, s, func(ctx context.Context, token string) (pagination.Batch[driver.Transaction], error) {
+	return pagination.Token(ctx, s, func(ctx context.Context, token string) (pagination.Batch[driver.Transaction],
+		error) {
 		today := driver.DateOf(time.Now().UTC())
 		at := place{start: today.AddDays(-d.history), last: today.AddDays(horizon)}
 		if token != "" {
@@ -158,7 +164,8 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 			return pagination.Batch[driver.Transaction]{}, err
 		}
 		if len(p.rows) > 0 && !slices.ContainsFunc(p.rows, at.touched) {
-			return pagination.Batch[driver.Transaction]{}, d.undecodable(stays, fmt.Errorf("%w: no reservation is of the dates that were asked for", pagination.ErrLoop))
+			return pagination.Batch[driver.Transaction]{}, d.undecodable(stays,
+				fmt.Errorf("%w: no reservation is of the dates that were asked for", pagination.ErrLoop))
 		}
 		rows, moved := p.rows, false
 		if at.offset > 0 {
@@ -179,43 +186,52 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 	})
 }
 
-// TransactionsByID implements driver.TransactionGetter by GET reservations/{confirmation_code}, one by one. Those that are not there are
-// left out.
+// TransactionsByID implements driver.TransactionGetter by GET reservations/{confirmation_code}, one by one. Those
+// that are not there are left out.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
-	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
+	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction],
+		error) {
 		rows, err := d.one(ctx, "reservations.get", driver.Path("/reservations/{}", ids[0]))
 		return d.adapt.reservation.Each(ctx, d.api, rows), err
 	})
 }
 
-// Media implements driver.MediaLister by GET listing_photos. A listing that is not there is an error that wraps driver.ErrNotFound.
+// Media implements driver.MediaLister by GET listing_photos. A listing that is not there is an error that wraps
+// driver.ErrNotFound.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
-	return pagination.Token(ctx, pagination.Start{Stream: "airbnb/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
+	return pagination.Token(ctx, pagination.Start{Stream: "airbnb/photos/1"}, func(ctx context.Context,
+		_ string) (pagination.Batch[driver.Media], error) {
 		p, err := driver.Get[page](ctx, d.api, photos, "/listing_photos", url.Values{"listing_id": {resourceID}})
 		if err != nil {
 			return pagination.Batch[driver.Media]{}, err
 		}
 		b := d.adapt.photo(resourceID).Each(ctx, d.api, p.rows)
-		slices.SortStableFunc(b.Items, func(a, b driver.Media) int { return cmp.Compare(a.Position.Or(1e9), b.Position.Or(1e9)) })
+		slices.SortStableFunc(b.Items, func(a, b driver.Media) int {
+			return cmp.Compare(a.Position.Or(1e9),
+				b.Position.Or(1e9))
+		})
 		return b, nil
 	})
 }
 
-// PushStatus implements driver.StatusPusher: it accepts (confirmed) or declines (declined) a request. It is not sent again by itself. When the partner
-// refuses, because it was done before or the request is over, or the answer is lost, the reservation is read, and is what was asked for or an
-// error.
-func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string, s driver.TransactionStatus) (driver.Effect, error) {
+// PushStatus implements driver.StatusPusher: it accepts (confirmed) or declines (declined) a request. It is not sent
+// again by itself. When the partner refuses, because it was done before or the request is over, or the answer is
+// lost, the reservation is read, and is what was asked for or an error.
+func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string,
+	s driver.TransactionStatus) (driver.Effect, error) {
 	const op = "reservations.put"
 	action := map[driver.TransactionStatus]string{driver.StatusConfirmed: "accept", driver.StatusDeclined: "deny"}[s]
 	if action == "" {
-		return driver.Effect{}, d.refused(op, fmt.Errorf("status %q cannot be written; a request can be confirmed or declined", s))
+		return driver.Effect{}, d.refused(op,
+			fmt.Errorf("status %q cannot be written; a request can be confirmed or declined", s))
 	}
 	path := driver.Path("/reservations/{}", transactionID)
 	r, err := driver.Send[*driver.Response](retry.WithIdempotent(ctx, false), d.api, driver.Call{
 		Op: op, Method: http.MethodPut, Path: path, Body: map[string]string{"attempt_action": action},
 	})
 	if e, ok := errors.AsType[*retry.Error](err); ok && ctx.Err() == nil &&
-		(e.Sent == retry.Unknown || e.Class == retry.Client && e.Sent == retry.Answered && e.Status != http.StatusNotFound) {
+		(e.Sent == retry.Unknown || e.Class == retry.Client && e.Sent == retry.Answered &&
+			e.Status != http.StatusNotFound) {
 		if rows, readErr := d.one(ctx, "reservations.get", path); readErr == nil && len(rows) > 0 && d.is(rows[0], s) {
 			return driver.Effect{ID: transactionID, Confirmed: true}, nil
 		}
@@ -224,7 +240,8 @@ func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transaction
 		return driver.Effect{}, err
 	}
 	var answer one
-	return driver.Effect{ID: transactionID, Confirmed: json.Unmarshal(r.Body, &answer) == nil && d.is(answer.raw, s)}, nil
+	return driver.Effect{ID: transactionID, Confirmed: json.Unmarshal(r.Body, &answer) == nil &&
+		d.is(answer.raw, s)}, nil
 }
 
 // is reports whether a reservation has the status.
@@ -235,13 +252,15 @@ func (d *Driver) is(raw json.RawMessage, s driver.TransactionStatus) bool {
 
 // refused is the error of a call that was not made.
 func (d *Driver) refused(op string, err error) *retry.Error {
-	return &retry.Error{Verdict: retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Never}, Partner: Partner, Op: op, Err: err}
+	return &retry.Error{Verdict: retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Never},
+		Partner: Partner, Op: op, Err: err}
 }
 
 // undecodable is the error of an answer that came and is not what was asked for.
 func (d *Driver) undecodable(op string, err error) *retry.Error {
 	return &retry.Error{
-		Verdict: retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true}, Partner: Partner, Op: op,
+		Verdict: retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true},
+		Partner: Partner, Op: op,
 		Err: fmt.Errorf("%w: %w", driver.ErrUndecodable, err),
 	}
 }

@@ -62,7 +62,8 @@ func collect[T any](t *testing.T, pages pagination.Pages[T]) []T {
 }
 
 func TestTransactionsAreListedByWindows(t *testing.T) {
-	bubble(t, airbnbtest.Config{Listings: 2, ReservationsPerListing: 150}, func(t *testing.T, d *airbnb.Driver, s *airbnbtest.Server) {
+	bubble(t, airbnbtest.Config{Listings: 2, ReservationsPerListing: 150}, func(t *testing.T, d *airbnb.Driver,
+		s *airbnbtest.Server) {
 		all := collect(t, d.Transactions(t.Context(), driver.Query{}))
 		seen := map[string]bool{}
 		for _, x := range all {
@@ -84,7 +85,8 @@ type moving struct{ next http.RoundTripper }
 
 func (m moving) RoundTrip(req *http.Request) (*http.Response, error) {
 	q := req.URL.Query()
-	if n, err := strconv.Atoi(q.Get("_offset")); err == nil && n > 0 && strings.HasSuffix(req.URL.Path, "/reservations") {
+	if n, err := strconv.Atoi(q.Get("_offset")); err == nil && n > 0 && strings.HasSuffix(req.URL.Path,
+		"/reservations") {
 		req = req.Clone(req.Context())
 		q.Set("_offset", strconv.Itoa(n+2))
 		req.URL.RawQuery = q.Encode()
@@ -92,10 +94,11 @@ func (m moving) RoundTrip(req *http.Request) (*http.Response, error) {
 	return m.next.RoundTrip(req)
 }
 
-// A row that goes moves another one to the page that was read, and nothing counts reservations: the list says that it is incomplete,
-// also in the run that goes on after that page.
+// A row that goes moves another one to the page that was read, and nothing counts reservations: the list says that it
+// is incomplete, also in the run that goes on after that page.
 func TestReservationsThatMove(t *testing.T) {
-	bubble(t, airbnbtest.Config{Listings: 1, ReservationsPerListing: 300}, func(t *testing.T, whole *airbnb.Driver, s *airbnbtest.Server) {
+	bubble(t, airbnbtest.Config{Listings: 1, ReservationsPerListing: 300}, func(t *testing.T, whole *airbnb.Driver,
+		s *airbnbtest.Server) {
 		d, err := airbnb.New(driver.Env{Integration: s.Integration("b"), Transport: moving{s.Transport()}})
 		if err != nil {
 			t.Fatal(err)
@@ -135,13 +138,15 @@ func TestCursorsOfOthers(t *testing.T) {
 }
 
 func TestByID(t *testing.T) {
-	bubble(t, airbnbtest.Config{Listings: 3, ReservationsPerListing: 2}, func(t *testing.T, d *airbnb.Driver, s *airbnbtest.Server) {
+	bubble(t, airbnbtest.Config{Listings: 3, ReservationsPerListing: 2}, func(t *testing.T, d *airbnb.Driver,
+		s *airbnbtest.Server) {
 		ids := slices.Collect(s.ListingIDs())
 		if got := collect(t, d.ResourcesByID(t.Context(), []string{ids[2], "5", ids[0], ids[0], ""})); len(got) != 2 {
 			t.Errorf("%d listings, want 2", len(got))
 		}
 		codes := slices.Collect(s.ConfirmationCodes())
-		if got := collect(t, d.TransactionsByID(t.Context(), []string{codes[1], "HM00000000"})); len(got) != 1 || got[0].ID != codes[1] {
+		if got := collect(t, d.TransactionsByID(t.Context(), []string{codes[1], "HM00000000"})); len(got) != 1 ||
+			got[0].ID != codes[1] {
 			t.Errorf("%d reservations, want 1", len(got))
 		}
 		for _, err := range d.Media(t.Context(), "5") {
@@ -163,7 +168,8 @@ func TestCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := other.Check(t.Context()); retry.ClassOf(err) != retry.Auth || !strings.Contains(err.Error(), "another host") {
+		if err := other.Check(t.Context()); retry.ClassOf(err) != retry.Auth ||
+			!strings.Contains(err.Error(), "another host") {
 			t.Errorf("another host's: %v", err)
 		}
 	})
@@ -206,7 +212,8 @@ func TestRefresh(t *testing.T) {
 }
 
 func TestPushStatus(t *testing.T) {
-	bubble(t, airbnbtest.Config{Listings: 2, ReservationsPerListing: 40}, func(t *testing.T, d *airbnb.Driver, _ *airbnbtest.Server) {
+	bubble(t, airbnbtest.Config{Listings: 2, ReservationsPerListing: 40}, func(t *testing.T, d *airbnb.Driver,
+		_ *airbnbtest.Server) {
 		byStatus := map[driver.TransactionStatus][]string{}
 		for _, x := range collect(t, d.Transactions(t.Context(), driver.Query{})) {
 			byStatus[x.Status.Or("")] = append(byStatus[x.Status.Or("")], x.ID)
@@ -223,16 +230,20 @@ func TestPushStatus(t *testing.T) {
 				}
 			}
 		}
-		if e, err := d.PushStatus(t.Context(), "key", byStatus[driver.StatusConfirmed][0], driver.StatusConfirmed); err != nil || !e.Confirmed {
+		if e, err := d.PushStatus(t.Context(), "key", byStatus[driver.StatusConfirmed][0],
+			driver.StatusConfirmed); err != nil || !e.Confirmed {
 			t.Errorf("confirmed before: %+v, %v", e, err)
 		}
-		if _, err := d.PushStatus(t.Context(), "key", byStatus[driver.StatusCanceled][0], driver.StatusConfirmed); retry.ClassOf(err) != retry.Client {
+		if _, err := d.PushStatus(t.Context(), "key", byStatus[driver.StatusCanceled][0],
+			driver.StatusConfirmed); retry.ClassOf(err) != retry.Client {
 			t.Errorf("a canceled one: %v", err)
 		}
-		if _, err := d.PushStatus(t.Context(), "key", pending[0], driver.StatusCanceled); retry.ClassOf(err) != retry.Client {
+		if _, err := d.PushStatus(t.Context(), "key", pending[0],
+			driver.StatusCanceled); retry.ClassOf(err) != retry.Client {
 			t.Errorf("canceling: %v", err)
 		}
-		if _, err := d.PushStatus(t.Context(), "key", "HM00000000", driver.StatusConfirmed); !errors.Is(err, driver.ErrNotFound) {
+		if _, err := d.PushStatus(t.Context(), "key", "HM00000000", driver.StatusConfirmed); !errors.Is(err,
+			driver.ErrNotFound) {
 			t.Errorf("none: %v", err)
 		}
 	})
@@ -246,13 +257,15 @@ func TestCalendar(t *testing.T) {
 		var days []driver.Day
 		for n := range 3 {
 			x := day(n)
-			x.Closed, x.Price, x.MinStay = driver.Some(true), driver.Some(driver.Money{Amount: 11000, Currency: "EUR"}), driver.Some(4)
+			x.Closed, x.Price, x.MinStay = driver.Some(true), driver.Some(driver.Money{Amount: 11000,
+				Currency: "EUR"}), driver.Some(4)
 			days = append(days, x)
 		}
 		last := day(4)
 		last.Closed, last.ClosedToArrival, last.MaxStay = driver.Some(false), driver.Some(true), driver.Some(9)
 		days = append(days, last)
-		if e, err := d.PushCalendar(t.Context(), "key", id, days); err != nil || e != (driver.Effect{ID: id, Confirmed: true}) {
+		if e, err := d.PushCalendar(t.Context(), "key", id, days); err != nil ||
+			e != (driver.Effect{ID: id, Confirmed: true}) {
 			t.Fatalf("%+v, %v", e, err)
 		}
 		got := collect(t, d.Calendar(t.Context(), id, from, from.AddDays(399)))
@@ -282,18 +295,21 @@ func TestPushCalendarRefuses(t *testing.T) {
 		date := driver.DateOf(epoch)
 		bad := []driver.Day{
 			{ResourceID: "other", Date: date},
-			{ResourceID: "1", Date: date, UnitID: driver.Some("u"), Price: driver.Some(driver.Money{Amount: 1050, Currency: "EUR"}), MinStay: driver.Null[int]()},
+			{ResourceID: "1", Date: date, UnitID: driver.Some("u"), Price: driver.Some(driver.Money{Amount: 1050,
+				Currency: "EUR"}), MinStay: driver.Null[int]()},
 			{ResourceID: "1", Date: date, Status: driver.Some(driver.DayBooked)},
 			{ResourceID: "1", Date: date, Status: driver.Some(driver.DayBlocked), Closed: driver.Some(false)},
 			{ResourceID: "1"},
 		}
 		_, err := d.PushCalendar(t.Context(), "key", "1", bad)
-		for _, want := range []string{"another resource", "no units", "whole units", "null cannot be written to min_stay", `status "booked"`, "contradict", "date: required"} {
+		for _, want := range []string{"another resource", "no units", "whole units",
+			"null cannot be written to min_stay", `status "booked"`, "contradict", "date: required"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q is not in %v", want, err)
 			}
 		}
-		if _, err := d.PushCalendar(t.Context(), "key", "x", []driver.Day{{ResourceID: "x", Date: date}}); retry.ClassOf(err) != retry.Client {
+		if _, err := d.PushCalendar(t.Context(), "key", "x", []driver.Day{{ResourceID: "x",
+			Date: date}}); retry.ClassOf(err) != retry.Client {
 			t.Errorf("no listing: %v", err)
 		}
 		if n := s.Report().Requests; n != 0 {
@@ -304,7 +320,8 @@ func TestPushCalendarRefuses(t *testing.T) {
 
 // Throttling comes in three statuses, and none says for how long.
 func TestThrottled(t *testing.T) {
-	bubble(t, airbnbtest.Config{Listings: 120, Faults: []partnersim.Rule{{Kind: "x-slowdown", Endpoint: "/v2/listings", Count: 2}}},
+	bubble(t, airbnbtest.Config{Listings: 120, Faults: []partnersim.Rule{{Kind: "x-slowdown",
+		Endpoint: "/v2/listings", Count: 2}}},
 		func(t *testing.T, d *airbnb.Driver, _ *airbnbtest.Server) {
 			if got := collect(t, d.Resources(t.Context(), driver.Query{})); len(got) != 120 {
 				t.Errorf("%d listings, want 120", len(got))

@@ -16,18 +16,19 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// ChecksConfig configures the handler for the calls that Airbnb makes and waits for while a guest books. Available and Reserve are
-// required, and either a Verifier or Unsigned.
+// ChecksConfig configures the handler for the calls that Airbnb makes and waits for while a guest books. Available
+// and Reserve are required, and either a Verifier or Unsigned.
 type ChecksConfig struct {
 	// Available says whether a stay can be had. It is only asked and reserves nothing.
 	Available func(ctx context.Context, s CheckedStay) (bool, error)
-	// Reserve says whether a booking, or its alteration, is accepted; the guest has not paid yet and may still go away. What it holds
-	// for the booking it should let go of unless the reservation comes, by webhook or import.
+	// Reserve says whether a booking, or its alteration, is accepted; the guest has not paid yet and may still go
+	// away. What it holds for the booking it should let go of unless the reservation comes, by webhook or import.
 	Reserve func(ctx context.Context, r CheckedBooking) (bool, error)
 	// Verifier verifies the calls as those of webhooks are: whether they are signed alike is not established.
 	Verifier *webhook.Verifier
-	// Unsigned takes calls without a signature at their word: they can make the host say what is free, and hold what it holds for a
-	// booking. A secret part in the URL's path is then advisable. With a Verifier, a call that is signed must still be signed right.
+	// Unsigned takes calls without a signature at their word: they can make the host say what is free, and hold what
+	// it holds for a booking. A secret part in the URL's path is then advisable. With a Verifier, a call that is
+	// signed must still be signed right.
 	Unsigned bool
 	// Patience bounds Available and Reserve. Airbnb's own limit is not established; 0 means 3 s.
 	Patience time.Duration
@@ -71,9 +72,10 @@ const maxCheck = 64 << 10
 //	GET  ?action=check_availability&listing_id=…&start_date=…&nights=…
 //	POST a booking, PUT /{confirmation_code} an alteration
 //
-// It always answers 200 with the decision in the body, as Airbnb wants it (seen in client code). Whatever goes wrong (no or a wrong signature,
-// a call that cannot be read, an error of a callback, one that is not back in time, a panic) is a no: a booking lost is better than a
-// room sold twice. It returns an error that names everything that is wrong with c.
+// It always answers 200 with the decision in the body, as Airbnb wants it (seen in client code). Whatever goes wrong
+// (no or a wrong signature, a call that cannot be read, an error of a callback, one that is not back in time, a
+// panic) is a no: a booking lost is better than a room sold twice. It returns an error that names everything that is
+// wrong with c.
 func NewChecks(c ChecksConfig) (http.Handler, error) {
 	var errs []error
 	if c.Available == nil {
@@ -110,7 +112,8 @@ func (h *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	yes, err := h.decide(r)
 	if err != nil {
-		h.c.Logger.WarnContext(r.Context(), "a check of Airbnb's was answered no without a decision", "partner", Partner, "method", r.Method, "error", err)
+		h.c.Logger.WarnContext(r.Context(), "a check of Airbnb's was answered no without a decision", "partner",
+			Partner, "method", r.Method, "error", err)
 	}
 	answer := map[string]any{word: yes}
 	if !yes {
@@ -123,7 +126,8 @@ func (h *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	if _, err := w.Write(body); err != nil {
-		h.c.Logger.WarnContext(r.Context(), "a check of Airbnb's could not be answered", "partner", Partner, "error", err)
+		h.c.Logger.WarnContext(r.Context(), "a check of Airbnb's could not be answered", "partner", Partner, "error",
+			err)
 	}
 }
 
@@ -170,9 +174,11 @@ func (h *checks) decide(r *http.Request) (bool, error) {
 	return h.ask(r.Context(), b, reserve)
 }
 
-// ask asks the host, and waits no longer than its patience: the callback is told to stop, and what it says later is not heard.
+// ask asks the host, and waits no longer than its patience: the callback is told to stop, and what it says later is
+// not heard.
 func (h *checks) ask(ctx context.Context, b CheckedBooking, reserve bool) (bool, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.c.Patience, fmt.Errorf("the host did not decide within %v", h.c.Patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, h.c.Patience, fmt.Errorf("the host did not decide within %v",
+		h.c.Patience))
 	defer cancel()
 	type decision struct {
 		yes bool

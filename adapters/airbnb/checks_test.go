@@ -34,8 +34,12 @@ func TestChecks(t *testing.T) {
 	var stay airbnb.CheckedStay
 	var booking airbnb.CheckedBooking
 	h, err := airbnb.NewChecks(airbnb.ChecksConfig{
-		Unsigned:  true,
-		Available: func(_ context.Context, s airbnb.CheckedStay) (bool, error) { stay = s; return s.ListingID != "9", nil },
+		Unsigned: true,
+		Available: func(_ context.Context, s airbnb.CheckedStay) (bool, error) {
+			stay = s
+			return s.ListingID != "9",
+				nil
+		},
 		Reserve: func(_ context.Context, b airbnb.CheckedBooking) (bool, error) {
 			booking = b
 			switch b.ListingID {
@@ -75,7 +79,8 @@ func TestChecks(t *testing.T) {
 		if got := ask(t, h, httptest.NewRequest(tt.method, tt.target, strings.NewReader(tt.body))); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
-		if tt.name == "an alteration" && (booking.Code != "HMEXAMPLE4" || !booking.Altered || booking.GuestID != "810025" || booking.BasePrice != 190 ||
+		if tt.name == "an alteration" && (booking.Code != "HMEXAMPLE4" || !booking.Altered ||
+			booking.GuestID != "810025" || booking.BasePrice != 190 ||
 			booking.Party.Adults != 2 || booking.Nights != 2 || booking.End.String() != "2026-10-04") {
 			t.Errorf("asked about %v %+v", booking, booking.Party)
 		}
@@ -101,7 +106,8 @@ func TestChecksPatience(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		got := ask(t, h, httptest.NewRequest("GET", "/checks?action=check_availability&start_date=2026-10-02&nights=2&listing_id=1", nil))
+		got := ask(t, h, httptest.NewRequest("GET",
+			"/checks?action=check_availability&start_date=2026-10-02&nights=2&listing_id=1", nil))
 		synctest.Wait()
 		if got != `{"available":false,"failure_code":null}` || time.Since(start) != 3*time.Second || !stopped {
 			t.Errorf("%s after %v, stopped %v", got, time.Since(start), stopped)
@@ -136,7 +142,8 @@ func TestChecksSigned(t *testing.T) {
 			t.Fatal(err)
 		}
 		request := func() *http.Request {
-			r := httptest.NewRequest("POST", "/checks", strings.NewReader(`{"listing_id": 1, "start_date": "2026-10-02", "nights": 1}`))
+			r := httptest.NewRequest("POST", "/checks",
+				strings.NewReader(`{"listing_id": 1, "start_date": "2026-10-02", "nights": 1}`))
 			r.Header.Set("Content-Type", "application/json")
 			return r
 		}

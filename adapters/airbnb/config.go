@@ -35,18 +35,19 @@ type Config struct {
 	ClientID, ClientSecret auth.Secret
 	// APIKey goes in X-Airbnb-API-Key; "" means the client id, which two of three public clients send.
 	APIKey auth.Secret
-	// RefreshToken is the host's, from the authorization in the browser; see [Authorization]. Required. It is
-	// used as long as the token store has none: the partner may replace it at any refresh, and the newest is kept there.
-	// Give the one of a new authorization to the integration's source ([driver.Registry.Sources], [auth.Source.Replace]).
+	// RefreshToken is the host's, from the authorization in the browser; see [Authorization]. Required. It is used as
+	// long as the token store has none: the partner may replace it at any refresh, and the newest is kept there. Give
+	// the one of a new authorization to the integration's source ([driver.Registry.Sources], [auth.Source.Replace]).
 	RefreshToken auth.Secret
-	// Host is the host's user id, in digits: Integration.Account. Required. Airbnb's answer to an authorization has it as user_id.
+	// Host is the host's user id, in digits: Integration.Account. Required. Airbnb's answer to an authorization has
+	// it as user_id.
 	Host string
 	// BaseURL is the origin, before /v2: https, or http on loopback. "" means [DefaultBaseURL].
 	BaseURL string
 	// AdapterVersion pins the normalization; "" means the newest.
 	AdapterVersion string
-	// History is how many days back reservations are listed, by their first night: the setting history_days. 0 means 365; at most
-	// 3,650.
+	// History is how many days back reservations are listed, by their first night: the setting history_days. 0 means
+	// 365; at most 3,650.
 	History int
 }
 
@@ -117,7 +118,8 @@ func (c Config) Validate() error {
 		case v == "" && s.required:
 			errs = append(errs, fmt.Errorf("credential %s is missing", s.name))
 		case strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }):
-			errs = append(errs, fmt.Errorf("credential %s has a space, a control character or one beyond ASCII", s.name))
+			errs = append(errs, fmt.Errorf("credential %s has a space, a control character or one beyond ASCII",
+				s.name))
 		}
 	}
 	if c.Host == "" || len(c.Host) > 20 || strings.Trim(c.Host, "0123456789") != "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/drivertest"
 )
 
-// harness is the suite's view of the driver on a simulated account of three pages of listings, whose stays are around the time that a bubble
-// begins with.
+// harness is the suite's view of the driver on a simulated account of three pages of listings, whose stays are around
+// the time that a bubble begins with.
 func harness(t *testing.T, c airbnbtest.Config) drivertest.Harness {
 	t.Helper()
 	c.Listings, c.ReservationsPerListing, c.PhotosPerListing, c.Seed = 103, 2, 4, 1
@@ -51,7 +51,8 @@ func harness(t *testing.T, c airbnbtest.Config) drivertest.Harness {
 			{ResourceID: listing, Date: from.AddDays(1), MinStay: driver.Some(4), ClosedToArrival: driver.Some(true)},
 		},
 		WebhookKinds: []string{
-			"reservation_acceptance_confirmation", "reservation_cancellation_confirmation", "listing_approval_status_changed", "authorization_revoked",
+			"reservation_acceptance_confirmation", "reservation_cancellation_confirmation",
+			"listing_approval_status_changed", "authorization_revoked",
 			"listings_unlinked", "message_added",
 		},
 		Canaries: []string{airbnbtest.WifiPassword, "@guest.example.com", "Muster"},

@@ -18,7 +18,8 @@ import (
 func (d *Driver) Calendar(ctx context.Context, resourceID string, from, to driver.Date) pagination.Pages[driver.Day] {
 	s := pagination.Start{Stream: "airbnb/calendar/1"}
 	if !from.Valid() || !to.Valid() || from.Days(to) < 0 {
-		return pagination.Fail[driver.Day](pagination.Beginning, d.refused("calendars.get", errors.New("from and to are not days in order")))
+		return pagination.Fail[driver.Day](pagination.Beginning, d.refused("calendars.get",
+			errors.New("from and to are not days in order")))
 	}
 	return pagination.Token(ctx, s, func(ctx context.Context, token string) (pagination.Batch[driver.Day], error) {
 		start := from
@@ -32,21 +33,27 @@ func (d *Driver) Calendar(ctx context.Context, resourceID string, from, to drive
 		if end.Days(to) < 0 {
 			end = to
 		}
-		r, err := driver.Get[one](ctx, d.api, "calendars.get", driver.Path("/calendars/{}/{}/{}", resourceID, start.String(), end.String()), nil)
+		r, err := driver.Get[one](ctx, d.api, "calendars.get", driver.Path("/calendars/{}/{}/{}", resourceID,
+			start.String(), end.String()), nil)
 		if err != nil {
 			return pagination.Batch[driver.Day]{}, err
 		}
 		o := wire.Fields(r.raw)
 		var days []json.RawMessage
 		if o.Type("days") != '[' || json.Unmarshal(o.Raw("days"), &days) != nil {
-			return pagination.Batch[driver.Day]{}, d.undecodable("calendars.get", errors.New("the calendar has no days"))
+			return pagination.Batch[driver.Day]{}, d.undecodable("calendars.get",
+				errors.New("the calendar has no days"))
 		}
 		b := d.adapt.day(resourceID, o.Currency("listing_currency")).Each(ctx, d.api, days)
 		got := len(b.Items)
 		// What the partner shows beyond what was asked for is somebody else's question.
-		b.Items = slices.DeleteFunc(b.Items, func(day driver.Day) bool { return start.Days(day.Date) < 0 || day.Date.Days(end) < 0 })
+		b.Items = slices.DeleteFunc(b.Items, func(day driver.Day) bool {
+			return start.Days(day.Date) < 0 ||
+				day.Date.Days(end) < 0
+		})
 		if got > 0 && len(b.Items) == 0 {
-			return pagination.Batch[driver.Day]{}, d.undecodable("calendars.get", fmt.Errorf("%w: no day is one that was asked for", pagination.ErrLoop))
+			return pagination.Batch[driver.Day]{}, d.undecodable("calendars.get",
+				fmt.Errorf("%w: no day is one that was asked for", pagination.ErrLoop))
 		}
 		b.Rows = max(len(days), 1)
 		if end.Days(to) > 0 {
@@ -58,8 +65,9 @@ func (d *Driver) Calendar(ctx context.Context, resourceID string, from, to drive
 
 var errNoDate = errors.New("date: missing")
 
-// day is version 1 for the days of a calendar. Why a day is unavailable is in availability_type and availability_sub_type, whose words are not
-// established, so that a night that is sold cannot be told from one that is closed.
+// day is version 1 for the days of a calendar. Why a day is unavailable is in availability_type and
+// availability_sub_type, whose words are not established, so that a night that is sold cannot be told from one that
+// is closed.
 func day(o wire.Object, listing string, currency driver.Opt[string]) (driver.Day, error) {
 	date, ok := o.Date("date").Get()
 	if !ok {
@@ -69,7 +77,8 @@ func day(o wire.Object, listing string, currency driver.Opt[string]) (driver.Day
 	d := driver.Day{
 		ResourceID: listing, Date: date, StatusText: o.Word("availability"), Price: o.Money("daily_price", currency),
 		MinStay: o.Count("min_nights"), MaxStay: o.Count("max_nights"),
-		ClosedToArrival: o.Flag("closed_to_arrival"), ClosedToDeparture: o.Flag("closed_to_departure"), Raw: rec.Raw, AdapterVersion: v1,
+		ClosedToArrival: o.Flag("closed_to_arrival"), ClosedToDeparture: o.Flag("closed_to_departure"), Raw: rec.Raw,
+		AdapterVersion: v1,
 	}
 	d.Status = wire.Enum(o, "availability", map[string]driver.DayStatus{
 		"available": driver.DayAvailable, "unavailable": driver.DayOther, "default": driver.DayOther,
@@ -95,10 +104,11 @@ type operation struct {
 	ClosedToDeparture *bool    `json:"closed_to_departure,omitempty"`
 }
 
-// PushCalendar implements driver.CalendarPusher by POST calendar_operations: one call for all days. Closed writes "unavailable", and its opposite
-// "default", which obeys the listing's availability rules; so do the states blocked and available. Prices are whole units of the
-// listing's currency. Units, rate plans and null cannot be written.
-func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day) (driver.Effect, error) {
+// PushCalendar implements driver.CalendarPusher by POST calendar_operations: one call for all days. Closed writes
+// "unavailable", and its opposite "default", which obeys the listing's availability rules; so do the states blocked
+// and available. Prices are whole units of the listing's currency. Units, rate plans and null cannot be written.
+func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string,
+	days []driver.Day) (driver.Effect, error) {
 	ops, err := operations(resourceID, days)
 	if err != nil {
 		return driver.Effect{}, d.refused(calendarOp, err)
@@ -107,17 +117,20 @@ func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceI
 		return driver.Effect{ID: resourceID, Confirmed: true}, nil
 	}
 	r, err := driver.Send[*driver.Response](ctx, d.api, driver.Call{
-		Op: calendarOp, Method: http.MethodPost, Path: "/calendar_operations", Query: url.Values{"_allow_dates_overlap": {"true"}},
-		Body: map[string]any{"listing_id": json.Number(resourceID), "operations": ops},
+		Op: calendarOp, Method: http.MethodPost, Path: "/calendar_operations",
+		Query: url.Values{"_allow_dates_overlap": {"true"}},
+		Body:  map[string]any{"listing_id": json.Number(resourceID), "operations": ops},
 	})
 	if err != nil {
 		return driver.Effect{}, err
 	}
 	answer := wire.Fields(r.Body)
-	return driver.Effect{ID: resourceID, Confirmed: answer.Type("calendar_operation") == '{' || answer.Flag("success").Or(false)}, nil
+	return driver.Effect{ID: resourceID, Confirmed: answer.Type("calendar_operation") == '{' ||
+		answer.Flag("success").Or(false)}, nil
 }
 
-// operations turns days into operations: the last of several of one date, in the order of dates, runs of equal ones as a range.
+// operations turns days into operations: the last of several of one date, in the order of dates, runs of equal ones
+// as a range.
 func operations(resourceID string, days []driver.Day) ([]operation, error) {
 	var errs []error
 	if !isID(resourceID) {
@@ -172,7 +185,8 @@ func refuse(resourceID string, d driver.Day) error {
 		errs = append(errs, errors.New("a listing has no units and no rate plans"))
 	}
 	for name, null := range map[string]bool{
-		"status": d.Status.IsNull(), "available": d.Available.IsNull(), "price": d.Price.IsNull(), "min_stay": d.MinStay.IsNull(),
+		"status": d.Status.IsNull(), "available": d.Available.IsNull(), "price": d.Price.IsNull(),
+		"min_stay": d.MinStay.IsNull(),
 		"max_stay": d.MaxStay.IsNull(), "closed": d.Closed.IsNull(), "closed_to_arrival": d.ClosedToArrival.IsNull(),
 		"closed_to_departure": d.ClosedToDeparture.IsNull(),
 	} {

@@ -8,8 +8,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// dialect is how Airbnb's answers are judged where HTTP's own rules are not enough: one client treats 405 and 503 as it does 429. Which limit it
-// was, nobody says. What was refused with 405 was not carried out; of a 503 nobody knows.
+// dialect is how Airbnb's answers are judged where HTTP's own rules are not enough: one client treats 405 and 503 as
+// it does 429. Which limit it was, nobody says. What was refused with 405 was not carried out; of a 503 nobody knows.
 var dialect = retry.Classifier{Classify: func(x retry.Exchange) (retry.Verdict, bool) {
 	v := retry.Verdict{Class: retry.RateLimit, Scope: retry.Integration, Sent: retry.Never}
 	switch r := x.Response; {
@@ -28,8 +28,8 @@ var (
 	reference = regexp.MustCompile(`^(api_frwrk_)?[0-9a-f]{32}$`)
 )
 
-// explain takes the code, which is error_type or error, and as the message the partner's reference, which its support asks for. Messages are
-// free text.
+// explain takes the code, which is error_type or error, and as the message the partner's reference, which its support
+// asks for. Messages are free text.
 func explain(_ int, body []byte) (string, string) {
 	o := wire.Fields(body)
 	c := o.Word("error_type").Or("")

@@ -62,7 +62,8 @@ func check[T any](t *testing.T, rows []json.RawMessage, d wire.Decoder[T], raw f
 		if err := driver.Validate(it); err != nil {
 			t.Fatalf("%v", err)
 		}
-		if kept := raw(it); !json.Valid(kept) || d.Kind == driver.KindResource && bytes.Contains(kept, []byte(`"wifi_password":`)) {
+		if kept := raw(it); !json.Valid(kept) || d.Kind == driver.KindResource &&
+			bytes.Contains(kept, []byte(`"wifi_password":`)) {
 			t.Fatalf("kept: %s", kept)
 		}
 	}

@@ -19,11 +19,11 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Feed is what a listing's exported calendar holds: the public fallback for hosts without access to the partner API. It has no
-// names, no prices and no times of change, and nothing of the past.
+// Feed is what a listing's exported calendar holds: the public fallback for hosts without access to the partner API.
+// It has no names, no prices and no times of change, and nothing of the past.
 type Feed struct {
-	// Bookings and Blocks are in the order of their first day. What is not available may be a booking elsewhere, a day the host
-	// closed, or the edge of the booking window, which moves every day: a block is no transaction.
+	// Bookings and Blocks are in the order of their first day. What is not available may be a booking elsewhere, a
+	// day the host closed, or the edge of the booking window, which moves every day: a block is no transaction.
 	Bookings, Blocks []FeedEvent
 	// Rejected counts events that could not be understood. While there are any, nothing has vanished.
 	Rejected int
@@ -33,8 +33,8 @@ type Feed struct {
 type FeedEvent struct {
 	UID        string
 	Start, End driver.Date
-	// Code is the confirmation code of a booking, and Phone the last four digits of the guest's phone, personal data. "": the feed
-	// does not say, as for blocks, and in older feeds.
+	// Code is the confirmation code of a booking, and Phone the last four digits of the guest's phone, personal data.
+	// "": the feed does not say, as for blocks, and in older feeds.
 	Code, Phone string
 }
 
@@ -47,7 +47,8 @@ func (e FeedEvent) GoString() string { return e.String() }
 // MaxFeed bounds a feed, in bytes.
 const MaxFeed = 8 << 20
 
-// ErrFeed is wrapped by the errors of a feed that is not a whole calendar. Nothing may be taken for canceled because of it.
+// ErrFeed is wrapped by the errors of a feed that is not a whole calendar. Nothing may be taken for canceled because
+// of it.
 var ErrFeed = errors.New("airbnb: not a whole calendar")
 
 // The lines of a feed (seen in fixtures of public iCal parsers).
@@ -61,8 +62,8 @@ var (
 	feedPhone = regexp.MustCompile(`\(Last 4 Digits\):\s*([0-9]{4})`)
 )
 
-// ReadFeed reads a calendar as Airbnb exports it. It fails, with an error that wraps [ErrFeed], unless the calendar is there from its
-// beginning to END:VCALENDAR. An event without usable days is counted in Rejected.
+// ReadFeed reads a calendar as Airbnb exports it. It fails, with an error that wraps [ErrFeed], unless the calendar
+// is there from its beginning to END:VCALENDAR. An event without usable days is counted in Rejected.
 func ReadFeed(r io.Reader) (Feed, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxFeed+1))
 	switch {
@@ -131,16 +132,17 @@ func feedEvent(e *ics.VEvent) (event FeedEvent, booked, ok bool) {
 		booked = true
 	case strings.Contains(summary, summaryBlocked):
 	default:
-		// Older feeds put the guest's name and the code there. What is neither is a booking: a day too many is closed, not too few.
+		// Older feeds put the guest's name and the code there. What is neither is a booking: a day too many is
+		// closed, not too few.
 		booked = true
 	}
 	return event, booked, true
 }
 
-// Vanished returns the bookings of before that are not in after: canceled ones, for the feed has no other word for it. Those that ended
-// before today are not among them, because the feed forgets the past, and none is while after has events that could not be
-// understood. A booking is known by its code, or else by its UID, or its first night; one whose days changed has not
-// vanished.
+// Vanished returns the bookings of before that are not in after: canceled ones, for the feed has no other word for
+// it. Those that ended before today are not among them, because the feed forgets the past, and none is while after
+// has events that could not be understood. A booking is known by its code, or else by its UID, or its first night;
+// one whose days changed has not vanished.
 func Vanished(before, after Feed, today driver.Date) []FeedEvent {
 	if after.Rejected > 0 {
 		return nil
@@ -167,9 +169,9 @@ func Vanished(before, after Feed, today driver.Date) []FeedEvent {
 	return gone
 }
 
-// FetchFeed reads a listing's exported calendar from its address, which is a credential. client nil means a client with the default
-// transport; wrap it in the kit's layers to retry and to limit. Redirects are followed within airbnb.* hosts only; the error, a
-// *retry.Error, does not hold the address.
+// FetchFeed reads a listing's exported calendar from its address, which is a credential. client nil means a client
+// with the default transport; wrap it in the kit's layers to retry and to limit. Redirects are followed within
+// airbnb.* hosts only; the error, a *retry.Error, does not hold the address.
 func FetchFeed(ctx context.Context, client *http.Client, address auth.Secret) (Feed, error) {
 	const op = "calendar.ical"
 	fail := func(v retry.Verdict, status int, err error) (Feed, error) {
@@ -204,22 +206,26 @@ func FetchFeed(ctx context.Context, client *http.Client, address auth.Secret) (F
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again; what fails here fails nothing
-		if !v.Failed() {                               // a redirect that was not followed
+		// so that the connection can be used again; what fails here fails nothing
+		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+		if !v.Failed() { // a redirect that was not followed
 			v = retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Answered}
 		}
 		return fail(v, resp.StatusCode, fmt.Errorf("status %d", resp.StatusCode))
 	}
 	f, err := ReadFeed(resp.Body)
 	if err != nil {
-		return fail(retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true}, resp.StatusCode, err)
+		return fail(retry.Verdict{Class: retry.Data, Scope: retry.Request, Sent: retry.Answered, Fault: true},
+			resp.StatusCode, err)
 	}
 	return f, nil
 }
 
-// feedHost reports whether u is where Airbnb's calendars are: www.airbnb.com or a country's domain (seen in client code), over https.
+// feedHost reports whether u is where Airbnb's calendars are: www.airbnb.com or a country's domain (seen in client
+// code), over https.
 func feedHost(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && feedHosts.MatchString(strings.ToLower(u.Host)) && strings.HasPrefix(u.Path, "/calendar/ical/")
+	return u.Scheme == "https" && u.User == nil && feedHosts.MatchString(strings.ToLower(u.Host)) &&
+		strings.HasPrefix(u.Path, "/calendar/ical/")
 }
 
 var feedHosts = regexp.MustCompile(`^(www\.)?airbnb\.(com|cat|[a-z]{2}|com?\.[a-z]{2})$`)

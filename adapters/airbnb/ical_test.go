@@ -28,12 +28,14 @@ func TestSampleFeed(t *testing.T) {
 	if err != nil || len(f.Bookings) != 1 || len(f.Blocks) != 1 || f.Rejected != 0 {
 		t.Fatalf("%+v, %v", f, err)
 	}
-	want := FeedEvent{UID: "1418fb94e984-0123456789abcdef0123456789abcdef@airbnb.com", Start: mustDate(t, "2026-07-03"), End: mustDate(t, "2026-07-06"),
+	want := FeedEvent{UID: "1418fb94e984-0123456789abcdef0123456789abcdef@airbnb.com",
+		Start: mustDate(t, "2026-07-03"), End: mustDate(t, "2026-07-06"),
 		Code: "HMEXAMPLE1", Phone: "0000"}
 	if got := f.Bookings[0]; got != want {
 		t.Errorf("%+v %q %q, want %+v", got, got.Code, got.Phone, want)
 	}
-	if got := f.Blocks[0]; got.Start != mustDate(t, "2026-07-20") || got.End != mustDate(t, "2026-07-22") || got.Code != "" {
+	if got := f.Blocks[0]; got.Start != mustDate(t, "2026-07-20") || got.End != mustDate(t, "2026-07-22") ||
+		got.Code != "" {
 		t.Errorf("block %+v", got)
 	}
 }
@@ -67,7 +69,8 @@ func TestOddFeeds(t *testing.T) {
 		{name: "nothing", text: "", err: true},
 		{name: "too large", text: feed(june + "\nDESCRIPTION:" + strings.Repeat("x", MaxFeed)), err: true},
 		{name: "no end", text: feed("DTSTART;VALUE=DATE:20260610\nSUMMARY:Reserved"), rejected: 1},
-		{name: "ends before it starts", text: feed("DTSTART;VALUE=DATE:20260610\nDTEND;VALUE=DATE:20260609"), rejected: 1},
+		{name: "ends before it starts", text: feed("DTSTART;VALUE=DATE:20260610\nDTEND;VALUE=DATE:20260609"),
+			rejected: 1},
 		{name: "no date", text: feed("DTSTART;VALUE=DATE:soon\nDTEND;VALUE=DATE:20260609"), rejected: 1},
 		{name: "times", text: feed("DTSTART:20260610T150000Z\nDTEND:20260612T100000Z" + codeA), bookings: 1},
 		{name: "another word", text: feed(june + "\nSUMMARY:Lea (HMAAAAAAAA)"), bookings: 1},
@@ -125,9 +128,11 @@ func TestFetchFeed(t *testing.T) {
 			if location != "" && r.URL.Host == "www.airbnb.com" {
 				h.Set("Location", location)
 			} else if location != "" {
-				return &http.Response{StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+				return &http.Response{StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(text)),
+					Request: r}, nil
 			}
-			return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+			return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)),
+				Request: r}, nil
 		}
 	}
 	const address = "https://www.airbnb.com/calendar/ical/1.ics?s=" + secret
@@ -138,17 +143,22 @@ func TestFetchFeed(t *testing.T) {
 		ok            bool
 	}{
 		{"whole", address, reply(200, text, ""), 0, true},
-		{"a country's domain", "https://www.airbnb.co.uk/calendar/ical/1.ics?s=" + secret, reply(200, text, ""), 0, true},
-		{"moved to another country", address, reply(302, "", "https://www.airbnb.de/calendar/ical/1.ics?s="+secret), 0, true},
-		{"moved elsewhere", address, reply(302, "", "https://airbnb.example.com/calendar/ical/1.ics"), retry.Client, false},
-		{"a name that anybody can have", "https://www.airbnb.xyz/calendar/ical/1.ics?s=" + secret, nil, retry.Client, false},
+		{"a country's domain", "https://www.airbnb.co.uk/calendar/ical/1.ics?s=" + secret, reply(200, text, ""), 0,
+			true},
+		{"moved to another country", address, reply(302, "", "https://www.airbnb.de/calendar/ical/1.ics?s="+secret),
+			0, true},
+		{"moved elsewhere", address, reply(302, "", "https://airbnb.example.com/calendar/ical/1.ics"), retry.Client,
+			false},
+		{"a name that anybody can have", "https://www.airbnb.xyz/calendar/ical/1.ics?s=" + secret, nil, retry.Client,
+			false},
 		{"not Airbnb's", "https://airbnb.example.com/calendar/ical/1.ics?s=" + secret, nil, retry.Client, false},
 		{"not encrypted", "http://www.airbnb.com/calendar/ical/1.ics?s=" + secret, nil, retry.Client, false},
 		{"no URL", "::" + secret, nil, retry.Client, false},
 		{"gone", address, reply(404, "x", ""), retry.Client, false},
 		{"throttled", address, reply(429, "", ""), retry.RateLimit, false},
 		{"cut off", address, reply(200, text[:len(text)-20], ""), retry.Data, false},
-		{"no network", address, func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }, retry.Transient, false},
+		{"no network", address, func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") },
+			retry.Transient, false},
 	} {
 		f, err := FetchFeed(t.Context(), &http.Client{Transport: tt.transport}, auth.Secret(tt.address))
 		if tt.ok {

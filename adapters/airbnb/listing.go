@@ -11,7 +11,8 @@ import (
 )
 
 // adapter is one version of the normalization: pure functions from an item as it came to a record. An item without an
-// id is refused; fields of a form that cannot be understood are left out of the record. Errors and oddities hold no value.
+// id is refused; fields of a form that cannot be understood are left out of the record. Errors and oddities hold no
+// value.
 type adapter struct {
 	listing     wire.Decoder[driver.Resource]
 	reservation wire.Decoder[driver.Transaction]
@@ -43,12 +44,13 @@ var adapters = map[string]adapter{v1: {
 	},
 }}
 
-// private are the fields that are taken out of what is kept: the Wi-Fi's password, and the manual that guests are sent, in which hosts write
-// door codes.
+// private are the fields that are taken out of what is kept: the Wi-Fi's password, and the manual that guests are
+// sent, in which hosts write door codes.
 var private = []string{"wifi_network", "wifi_password", "house_manual"}
 
-// listing is version 1 for listings. They bear no time of change. Descriptions, check-in times and prices beyond the nightly one are calls
-// of their own (listing_descriptions, booking_settings, pricing_settings), which would be three for each listing.
+// listing is version 1 for listings. They bear no time of change. Descriptions, check-in times and prices beyond the
+// nightly one are calls of their own (listing_descriptions, booking_settings, pricing_settings), which would be three
+// for each listing.
 func listing(o wire.Object) (driver.Resource, error) {
 	currency := o.Currency("listing_currency")
 	r := driver.Resource{
@@ -112,8 +114,9 @@ func address(o wire.Object) driver.Opt[driver.Address] {
 		street = strings.TrimSpace(street + " " + apt)
 	}
 	a := driver.Address{
-		Street: street, City: text("city"), Region: text("state"), PostalCode: text("zipcode"), Country: text("country_code"),
-		Lat: o.Degrees("lat", 90), Lng: o.Degrees("lng", 180),
+		Street: street, City: text("city"), Region: text("state"), PostalCode: text("zipcode"),
+		Country: text("country_code"),
+		Lat:     o.Degrees("lat", 90), Lng: o.Degrees("lng", 180),
 	}
 	if !seen && a.Lat == nil && a.Lng == nil {
 		return driver.Opt[driver.Address]{}
@@ -121,7 +124,8 @@ func address(o wire.Object) driver.Opt[driver.Address] {
 	return driver.Some(a)
 }
 
-// hour reads an hour of the day, a number or a text. 24 and more are after midnight; FLEXIBLE and NOT_SELECTED are none.
+// hour reads an hour of the day, a number or a text. 24 and more are after midnight; FLEXIBLE and NOT_SELECTED are
+// none.
 func hour(o wire.Object, field string) driver.Opt[string] {
 	switch text, _ := wire.Scalar(o.Raw(field)); text {
 	case "FLEXIBLE", "NOT_SELECTED", "":

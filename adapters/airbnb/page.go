@@ -10,11 +10,12 @@ import (
 )
 
 // The roots that lists and single records stand under.
-var roots = []struct{ plural, singular string }{{"listings", "listing"}, {"reservations", "reservation"}, {"listing_photos", "listing_photo"}}
+var roots = []struct{ plural, singular string }{{"listings", "listing"}, {"reservations", "reservation"},
+	{"listing_photos", "listing_photo"}}
 
-// page is a list, from either envelope: the older with metadata {record_count, listing_count}, the newer with paging {total_count}. Rows
-// may be nested, each under the singular of the root, and one record may stand in the place of a list (all seen in fixtures). An
-// answer without a root is an error, never an empty page.
+// page is a list, from either envelope: the older with metadata {record_count, listing_count}, the newer with paging
+// {total_count}. Rows may be nested, each under the singular of the root, and one record may stand in the place of a
+// list (all seen in fixtures). An answer without a root is an error, never an empty page.
 type page struct {
 	rows  []json.RawMessage
 	total int // 0: not said
@@ -52,7 +53,8 @@ func (p *page) UnmarshalJSON(body []byte) error {
 	return errNoRows
 }
 
-// count reads how many rows there are in all. Of the two counts of the older envelope, which may differ, the listings' is taken.
+// count reads how many rows there are in all. Of the two counts of the older envelope, which may differ, the
+// listings' is taken.
 func (p *page) count(env wire.Object) {
 	for field, name := range map[string]string{"paging": "total_count", "metadata": "listing_count"} {
 		sub := wire.Fields(env.Raw(field))

@@ -87,8 +87,8 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 	return t, nil
 }
 
-// accurate reads an amount under its twin …_accurate, a decimal text and once a number, or else the field itself, which is rounded to whole
-// units. Amounts are the host's currency's.
+// accurate reads an amount under its twin …_accurate, a decimal text and once a number, or else the field itself,
+// which is rounded to whole units. Amounts are the host's currency's.
 func accurate(o wire.Object, field string, currency driver.Opt[string]) driver.Opt[driver.Money] {
 	twin := o.Money(field+"_accurate", currency)
 	if _, ok := twin.Get(); ok || !o.Has(field) {
@@ -97,8 +97,8 @@ func accurate(o wire.Object, field string, currency driver.Opt[string]) driver.O
 	return o.Money(field, currency)
 }
 
-// party reads guest_details, which may be missing, and number_of_guests. Infants do not count among the guests (seen in the samples only where
-// there are none: inferred).
+// party reads guest_details, which may be missing, and number_of_guests. Infants do not count among the guests (seen
+// in the samples only where there are none: inferred).
 func party(o wire.Object) driver.Opt[driver.Party] {
 	d, detailed := o.Object("guest_details").Get()
 	total, counted := o.Count("number_of_guests").Get()
@@ -106,7 +106,8 @@ func party(o wire.Object) driver.Opt[driver.Party] {
 		return driver.Opt[driver.Party]{}
 	}
 	p := driver.Party{
-		Total: total, Adults: d.Count("number_of_adults").Or(0), Children: d.Count("number_of_children").Or(0), Infants: d.Count("number_of_infants").Or(0),
+		Total: total, Adults: d.Count("number_of_adults").Or(0), Children: d.Count("number_of_children").Or(0),
+		Infants: d.Count("number_of_infants").Or(0),
 	}
 	if !counted {
 		p.Total = p.Adults + p.Children
@@ -118,7 +119,8 @@ func party(o wire.Object) driver.Opt[driver.Party] {
 func customer(o wire.Object) driver.Opt[driver.Customer] {
 	word := func(f string) string { return o.Word(f).Or("") }
 	c := driver.Customer{
-		ID: o.Ref("guest_id").Or(""), FirstName: word("guest_first_name"), LastName: word("guest_last_name"), Email: word("guest_email"),
+		ID: o.Ref("guest_id").Or(""), FirstName: word("guest_first_name"), LastName: word("guest_last_name"),
+		Email: word("guest_email"),
 	}
 	c.Name = strings.TrimSpace(c.FirstName + " " + c.LastName)
 	if phones := o.Texts("guest_phone_numbers").Or(nil); len(phones) > 0 {
@@ -130,7 +132,8 @@ func customer(o wire.Object) driver.Opt[driver.Customer] {
 	return driver.Some(c)
 }
 
-// lines reads fees and taxes that are given in the host's currency, one by one. amount_usd, which older taxes have, is in another one.
+// lines reads fees and taxes that are given in the host's currency, one by one. amount_usd, which older taxes have,
+// is in another one.
 func lines(o wire.Object, currency driver.Opt[string]) driver.Opt[[]driver.Line] {
 	fees, hasFees := o.Objects("standard_fees_details").Get()
 	taxes, hasTaxes := o.Objects("transient_occupancy_tax_details").Get()
@@ -150,7 +153,8 @@ func lines(o wire.Object, currency driver.Opt[string]) driver.Opt[[]driver.Line]
 			in = native
 		}
 		if m, ok := x.Money("amount_native", in).Get(); ok {
-			all = append(all, driver.Line{Title: x.Word("name").Or(""), Type: x.Word("tax_type").Or(""), Amount: m, Tax: true})
+			all = append(all, driver.Line{Title: x.Word("name").Or(""), Type: x.Word("tax_type").Or(""), Amount: m,
+				Tax: true})
 		}
 	}
 	return driver.Some(all)

@@ -85,8 +85,10 @@ func TestSampleReservations(t *testing.T) {
 
 func TestOddReservations(t *testing.T) {
 	for _, tt := range []struct{ in, want, odd, err string }{
-		{`{"confirmation_code": "HMA", "start_date": "2026-07-03", "nights": "2"}`, `{"id": "HMA", "code": "HMA", "start": "2026-07-03", "end": "2026-07-05", "nights": 2}`, "", ""},
-		{`{"confirmation_code": "HMA", "status_type": "levitating"}`, `{"id": "HMA", "code": "HMA", "status": "other", "status_text": "levitating"}`, "status_type: value", ""},
+		{`{"confirmation_code": "HMA", "start_date": "2026-07-03", "nights": "2"}`,
+			`{"id": "HMA", "code": "HMA", "start": "2026-07-03", "end": "2026-07-05", "nights": 2}`, "", ""},
+		{`{"confirmation_code": "HMA", "status_type": "levitating"}`,
+			`{"id": "HMA", "code": "HMA", "status": "other", "status_text": "levitating"}`, "status_type: value", ""},
 		{`{"confirmation_code": "HMA", "start_date": "2026-07-03", "end_date": "2026-07-01"}`, "", "", errEnds.Error()},
 		{`{"confirmation_code": "HMA", "start_date": "soon"}`, "", "start_date: type", "start_date"},
 		{`{"confirmation_code": ""}`, "", "", "confirmation_code"},
@@ -95,7 +97,8 @@ func TestOddReservations(t *testing.T) {
 			`{"id": "HMA", "code": "HMA", "currency": "EUR", "fare": {"amount": 2045, "currency": "EUR"}, "commission": {"amount": 300, "currency": "EUR"}}`, "", ""},
 		{`{"confirmation_code": "HMA", "host_currency": "EUR", "transient_occupancy_tax_details": [{"name": "City tax", "tax_type": "T", "amount_native": 4.5, "native_currency": "USD"}]}`,
 			`{"id": "HMA", "code": "HMA", "currency": "EUR", "lines": [{"title": "City tax", "type": "T", "tax": true, "amount": {"amount": 450, "currency": "USD"}}]}`, "", ""},
-		{`{"confirmation_code": "HMA", "check_in_datetime": "noon"}`, `{"id": "HMA", "code": "HMA"}`, "check_in_datetime: type", ""},
+		{`{"confirmation_code": "HMA", "check_in_datetime": "noon"}`, `{"id": "HMA", "code": "HMA"}`,
+			"check_in_datetime: type", ""},
 		{`{"confirmation_code": "HMA", "guest_details": {"number_of_adults": 2, "number_of_children": 1, "number_of_infants": 1}}`,
 			`{"id": "HMA", "code": "HMA", "party": {"total": 3, "adults": 2, "children": 1, "infants": 1}}`, "", ""},
 	} {

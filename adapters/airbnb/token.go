@@ -18,26 +18,28 @@ import (
 
 const tokenPath = "/v2/oauth2/authorizations"
 
-// session is how access tokens are had: the client by HTTP Basic, the refresh token as JSON; the end of the token's life is absolute, and an
-// unknown refresh token is a 404 (all seen in client code).
+// session is how access tokens are had: the client by HTTP Basic, the refresh token as JSON; the end of the token's
+// life is absolute, and an unknown refresh token is a 404 (all seen in client code).
 func (c Config) session(transport http.RoundTripper) (auth.Session, error) {
 	basic, err := c.basic()
 	if err != nil {
 		return auth.Session{}, err
 	}
 	return auth.Session{
-		URL: c.BaseURL + tokenPath, Body: map[string]auth.Secret{"refresh_token": c.RefreshToken}, Refresh: "refresh_token",
+		URL: c.BaseURL + tokenPath, Body: map[string]auth.Secret{"refresh_token": c.RefreshToken},
+		Refresh:   "refresh_token",
 		RefusedBy: []int{http.StatusBadRequest, http.StatusNotFound}, Transport: basic.Wrap(transport),
 	}, nil
 }
 
 func (c Config) basic() (*auth.Basic, error) {
-	return auth.NewBasic(auth.BasicConfig{Username: string(c.ClientID), Password: c.ClientSecret, Origins: []string{c.origin()}})
+	return auth.NewBasic(auth.BasicConfig{Username: string(c.ClientID), Password: c.ClientSecret,
+		Origins: []string{c.origin()}})
 }
 
-// Authorization is a host's consent in the browser, by which the software gets the host's first refresh token. State, which protects the
-// host from being connected to somebody else's account, is the caller's: random, kept in the browser's session, compared when
-// the browser comes back.
+// Authorization is a host's consent in the browser, by which the software gets the host's first refresh token. State,
+// which protects the host from being connected to somebody else's account, is the caller's: random, kept in the
+// browser's session, compared when the browser comes back.
 type Authorization struct {
 	ClientID, ClientSecret auth.Secret
 	// Scopes are asked for; nil means those that one client asked for in 2019: vr, messages_read, messages_write.
@@ -60,13 +62,14 @@ func (a Authorization) URL(state string) string {
 		scopes = info().Scopes
 	}
 	return AuthorizeURL + "?" + url.Values{
-		"client_id": {string(a.ClientID)}, "redirect_uri": {a.Callback}, "scope": {strings.Join(scopes, ",")}, "state": {state},
+		"client_id": {string(a.ClientID)}, "redirect_uri": {a.Callback}, "scope": {strings.Join(scopes, ",")},
+		"state": {state},
 	}.Encode()
 }
 
-// Redeem trades the code that the browser brought back for the host's refresh token, and returns the host's Config. A code is good once.
-// that was connected before has a source already, which is to be given the new refresh token: see [Config].
-// Errors are *retry.Error; one of class Auth says that the host must consent again.
+// Redeem trades the code that the browser brought back for the host's refresh token, and returns the host's Config. A
+// code is good once. that was connected before has a source already, which is to be given the new refresh token: see
+// [Config]. Errors are *retry.Error; one of class Auth says that the host must consent again.
 func (a Authorization) Redeem(ctx context.Context, code string) (Config, error) {
 	const op = "oauth2.authorizations"
 	fail := func(v retry.Verdict, status int, err error) (Config, error) {

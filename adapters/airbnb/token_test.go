@@ -17,7 +17,8 @@ import (
 
 func authorization(rt http.RoundTripper) airbnb.Authorization {
 	return airbnb.Authorization{
-		ClientID: airbnbtest.ClientID, ClientSecret: airbnbtest.ClientSecret, Callback: "https://host.example.com/callback", Transport: rt,
+		ClientID: airbnbtest.ClientID, ClientSecret: airbnbtest.ClientSecret,
+		Callback: "https://host.example.com/callback", Transport: rt,
 	}
 }
 
@@ -27,7 +28,8 @@ func TestAuthorizationURL(t *testing.T) {
 		t.Fatalf("%v, %v", u, err)
 	}
 	for name, want := range map[string]string{
-		"client_id": airbnbtest.ClientID, "redirect_uri": "https://host.example.com/callback", "scope": "vr,messages_read,messages_write", "state": "a state",
+		"client_id": airbnbtest.ClientID, "redirect_uri": "https://host.example.com/callback",
+		"scope": "vr,messages_read,messages_write", "state": "a state",
 	} {
 		if got := u.Query().Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -42,7 +44,8 @@ func TestRedeem(t *testing.T) {
 	}
 	defer s.Close()
 	c, err := authorization(s.Transport()).Redeem(t.Context(), airbnbtest.Code)
-	if err != nil || c.Host != "700001" || c.RefreshToken != airbnbtest.RefreshToken || c.ClientID != airbnbtest.ClientID {
+	if err != nil || c.Host != "700001" || c.RefreshToken != airbnbtest.RefreshToken ||
+		c.ClientID != airbnbtest.ClientID {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	if err := c.Validate(); err != nil {
@@ -65,7 +68,8 @@ func (f answer) RoundTrip(r *http.Request) (*http.Response, error) { return f(r)
 func TestRedeemRefusals(t *testing.T) {
 	reply := func(status int, body string) answer {
 		return func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+			return &http.Response{StatusCode: status, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -73,15 +77,17 @@ func TestRedeemRefusals(t *testing.T) {
 		base  string
 		class retry.Class
 	}{
-		"no host":       {reply(200, `{"refresh_token": "canary"}`), "", retry.Data},
-		"no token":      {reply(200, `{"user_id": 1}`), "", retry.Data},
-		"no network":    {answer(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }), "", retry.Transient},
+		"no host":  {reply(200, `{"refresh_token": "canary"}`), "", retry.Data},
+		"no token": {reply(200, `{"user_id": 1}`), "", retry.Data},
+		"no network": {answer(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }),
+			"", retry.Transient},
 		"unavailable":   {reply(502, ""), "", retry.Transient},
 		"not encrypted": {nil, "http://api.example.com", retry.Client},
 	} {
 		a := authorization(tt.rt)
 		a.BaseURL = tt.base
-		if _, err := a.Redeem(t.Context(), "code-canary"); err == nil || retry.ClassOf(err) != tt.class || strings.Contains(err.Error(), "canary") {
+		if _, err := a.Redeem(t.Context(), "code-canary"); err == nil || retry.ClassOf(err) != tt.class ||
+			strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v, want class %v", name, err, tt.class)
 		}
 	}
@@ -94,7 +100,8 @@ func TestRedeemRefusals(t *testing.T) {
 
 // The token endpoint's refusals: a 404 is final, a 500 is not.
 func TestTokenEndpoint(t *testing.T) {
-	bubble(t, airbnbtest.Config{Faults: []partnersim.Rule{{Kind: "500", Endpoint: "/v2/oauth2/authorizations", Count: 1}}},
+	bubble(t, airbnbtest.Config{Faults: []partnersim.Rule{{Kind: "500", Endpoint: "/v2/oauth2/authorizations",
+		Count: 1}}},
 		func(t *testing.T, d *airbnb.Driver, _ *airbnbtest.Server) {
 			if err := d.Check(t.Context()); errors.Is(err, auth.ErrNeedsReauth) {
 				t.Errorf("a 500 of the token endpoint: %v", err)

@@ -22,13 +22,15 @@ func (d *Driver) Webhooks() webhook.Partner { return Webhooks() }
 // Notices implements driver.WebhookSource.
 func (d *Driver) Notices(e webhook.Event) ([]webhook.Notice, error) { return Notices(e) }
 
-// Webhooks is how Airbnb proves its notifications: see webhook.Airbnb. There is one URL for all hosts; the host is in the body of some.
+// Webhooks is how Airbnb proves its notifications: see webhook.Airbnb. There is one URL for all hosts; the host is in
+// the body of some.
 func Webhooks() webhook.Partner { return webhook.Airbnb() }
 
 var errNotification = errors.New("airbnb: the notification is not a JSON object with an action")
 
-// Notices says what a notification tells. What is about a reservation is thin, for the body may hold no more than the code; what is about
-// listings yields a notice for each. A shape that is not established keeps the partner's word, and is nobody's record.
+// Notices says what a notification tells. What is about a reservation is thin, for the body may hold no more than the
+// code; what is about listings yields a notice for each. A shape that is not established keeps the partner's word,
+// and is nobody's record.
 func Notices(e webhook.Event) ([]webhook.Notice, error) {
 	o := wire.Fields(e.Body)
 	action, ok := o.Word("action").Get()
@@ -36,7 +38,8 @@ func Notices(e webhook.Event) ([]webhook.Notice, error) {
 		return nil, errNotification
 	}
 	switch action {
-	case "reservation_acceptance_confirmation", "reservation_cancellation_confirmation", "reservation_alteration_confirmation",
+	case "reservation_acceptance_confirmation", "reservation_cancellation_confirmation",
+		"reservation_alteration_confirmation",
 		"reservation_request_voided", "reservation_requested":
 		r := wire.Fields(o.Raw("reservation"))
 		code := r.Word("confirmation_code").Or("")
@@ -99,7 +102,8 @@ func checkedBooking(body []byte) (CheckedBooking, error) {
 	o := wire.Fields(body)
 	nights, _ := wire.Scalar(o.Raw("nights"))
 	stay, err := checkedStay(o.First(o.Ref, "listing_id_str", "listing_id").Or(""), o.Word("start_date").Or(""), nights)
-	b := CheckedBooking{CheckedStay: stay, GuestID: o.Ref("guest_id").Or(""), Party: party(o).Or(driver.Party{}), BasePrice: -1}
+	b := CheckedBooking{CheckedStay: stay, GuestID: o.Ref("guest_id").Or(""), Party: party(o).Or(driver.Party{}),
+		BasePrice: -1}
 	if code := o.Word("confirmation_code").Or(""); confirmationCode.MatchString(code) {
 		b.Code = code
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// vector is the signature of a test notification with a key made for it; the Host header has a port, which is not signed.
+// vector is the signature of a test notification with a key made for it; the Host header has a port, which is not
+// signed.
 const vector = "fnBH7dSPiY2Lug1LjZx0zpo94gwESDdLehaR145iX1SKb4b62bRn9ULOEIyJyij5Ocg8Cvv8d0jIktaOVbfxsA5lNChUFyf1NZwzVyk/CMuKKdVErToy+PvqQQFwNYPYTojV+UyGsnlxLUO/OROJDl8YUbVVseUcHfyvbHwNcP6ICcytlwt9Wfx6hmEPrElXZhNPyQoptFMqSL/aCuqrc4t3tat5Qab5kPnsJ41MnE08yuS3LHW3rkzr1/3oo082GQEFwntbCGQEMDHKKsbdQvOcveQT8us6F/qOl5frQ3zI1PDpD3AzHiUInMpzg0F1i+I9poJJNTZocOeI+7ImbQ=="
 
 func TestWebhookVector(t *testing.T) {
@@ -41,15 +42,19 @@ func TestNotices(t *testing.T) {
 		want  string // kind record, joined by commas
 		wrong bool
 	}{
-		{body: string(sample(t, "notice-reservation.json")), want: "transaction.changed HMEXAMPLE1 2026-03-01T10:05:00Z"},
+		{body: string(sample(t, "notice-reservation.json")),
+			want: "transaction.changed HMEXAMPLE1 2026-03-01T10:05:00Z"},
 		{body: string(sample(t, "notice-approval.json")), want: "resource.changed 21000417"},
 		{body: string(sample(t, "notice-sync.json")), want: "resource.changed 21000417"},
 		{body: string(sample(t, "notice-revoked.json")), want: "auth.revoked "},
-		{body: `{"action": "reservation_requested", "reservation": {"confirmation_code": "HMA12"}}`, want: "transaction.changed HMA12"},
+		{body: `{"action": "reservation_requested", "reservation": {"confirmation_code": "HMA12"}}`,
+			want: "transaction.changed HMA12"},
 		{body: `{"action": "reservation_requested", "reservation": {}}`, wrong: true},
 		{body: `{"action": "reservation_requested", "reservation": {"confirmation_code": "../x"}}`, wrong: true},
-		{body: `{"action": "listings_mapped", "mappings": [{"listing_id": 1, "updated_listing_id": "2"}]}`, want: "resource.changed 1,resource.changed 2"},
-		{body: `{"action": "listings_unlinked", "listing_ids": ["1", 2, {}]}`, want: "resource.changed 1,resource.changed 2"},
+		{body: `{"action": "listings_mapped", "mappings": [{"listing_id": 1, "updated_listing_id": "2"}]}`,
+			want: "resource.changed 1,resource.changed 2"},
+		{body: `{"action": "listings_unlinked", "listing_ids": ["1", 2, {}]}`,
+			want: "resource.changed 1,resource.changed 2"},
 		{body: `{"action": "listing_synchronization_settings_updated"}`},
 		{body: `{"action": "listing_approval_status_changed"}`},
 		{body: `{"action": "test_notification"}`},
@@ -81,7 +86,8 @@ func TestNotices(t *testing.T) {
 
 // Whatever comes, a notice of a record has an id that is safe in a path, and errors hold nothing of the body.
 func FuzzNotices(f *testing.F) {
-	for _, name := range []string{"notice-reservation.json", "notice-approval.json", "notice-sync.json", "notice-revoked.json"} {
+	for _, name := range []string{"notice-reservation.json", "notice-approval.json", "notice-sync.json",
+		"notice-revoked.json"} {
 		f.Add(sample(f, name))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

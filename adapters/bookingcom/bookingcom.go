@@ -87,7 +87,8 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits, err := env.Limits(Partner, driver.Charge{Limit: apiLimit, Key: d.account}, driver.Charge{Limit: reservationsLimit, Key: d.account})
+	limits, err := env.Limits(Partner, driver.Charge{Limit: apiLimit, Key: d.account},
+		driver.Charge{Limit: reservationsLimit, Key: d.account})
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,8 @@ func (d *Driver) credential(env driver.Env, exchange string, origins []string) (
 
 func info() driver.Info {
 	return driver.Info{
-		Partner: Partner, Title: "Booking.com", APIVersion: "OTA 2003B reservations, B.XML availability 1.1, Property, Rooms and Photo APIs",
+		Partner: Partner, Title: "Booking.com",
+		APIVersion:      "OTA 2003B reservations, B.XML availability 1.1, Property, Rooms and Photo APIs",
 		AdapterVersions: []string{v1},
 		Limits:          []driver.Limit{apiLimit, reservationsLimit, tokenLimit},
 		Credentials:     slices.Clone(credentials),

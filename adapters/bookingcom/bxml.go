@@ -18,14 +18,16 @@ func normalizeBXML(body []byte, n *node, r *reader) (driver.Transaction, error) 
 	currency := text("currencycode")
 	custom := map[string]string{}
 	t := driver.Transaction{
-		Record:     driver.Record{ID: r.id, CreatedAt: r.instant(text("booked_at"), "booked_at"), Raw: rawXML(body), AdapterVersion: v1},
+		Record: driver.Record{ID: r.id, CreatedAt: r.instant(text("booked_at"), "booked_at"), Raw: rawXML(body),
+			AdapterVersion: v1},
 		Code:       driver.Some(r.id),
 		Channel:    driver.Some("booking.com"),
 		ResourceID: r.ref(hotelOf(n), "hotel_id"),
 		StatusText: word(text("status")),
 		Currency:   r.currency(currency, "currencycode"),
 		Total:      r.decimal(text("totalprice"), currency, "totalprice"),
-		Commission: r.decimal(text("commissionamount"), currency, "commissionamount"), // missing with net rates (documented)
+		// missing with net rates (documented)
+		Commission: r.decimal(text("commissionamount"), currency, "commissionamount"),
 		Customer:   customerBXML(n.child("customer")),
 	}
 	switch status := strings.ToLower(text("status")); status {
@@ -72,9 +74,11 @@ func roomsBXML(n *node, r *reader, t *driver.Transaction, notes *[]string) error
 		}
 		s := driver.Stay{
 			ResourceID: t.ResourceID.Or(""), UnitID: text("id"),
-			Start: r.date(text("arrival_date"), "room.arrival_date").Or(driver.Date{}), End: r.date(text("departure_date"), "room.departure_date").Or(driver.Date{}),
+			Start: r.date(text("arrival_date"), "room.arrival_date").Or(driver.Date{}),
+			End:   r.date(text("departure_date"), "room.departure_date").Or(driver.Date{}),
 		}
-		if zero := (driver.Date{}); s.Start == zero && text("arrival_date") != "" || s.End == zero && text("departure_date") != "" {
+		if zero := (driver.Date{}); s.Start == zero && text("arrival_date") != "" || s.End == zero &&
+			text("departure_date") != "" {
 			return errors.New("a day of arrival or departure that cannot be read") // worse than one that is seen to be
 		}
 		if p, ok := r.count(text("numberofguests"), "room.numberofguests").Get(); ok {
@@ -83,13 +87,15 @@ func roomsBXML(n *node, r *reader, t *driver.Transaction, notes *[]string) error
 		}
 		for _, price := range room.all("price") {
 			if m, ok := r.decimal(price.value(), currency, "room.price").Get(); ok {
-				lines = append(lines, driver.Line{ID: key + "/" + price.attr("date"), Title: text("name"), Type: "night/" + price.attr("rate_id"), Amount: m})
+				lines = append(lines, driver.Line{ID: key + "/" + price.attr("date"), Title: text("name"),
+					Type: "night/" + price.attr("rate_id"), Amount: m})
 			}
 		}
 		for j, a := range room.all("addons", "addon") {
 			if m, ok := r.decimal(a.child("totalprice").value(), currency, "room.addon.totalprice").Get(); ok {
 				lines = append(lines, driver.Line{
-					ID: fmt.Sprintf("%s/addon/%d", key, j+1), Title: a.child("name").value(), Type: "addon/" + a.child("type").value(), Amount: m,
+					ID: fmt.Sprintf("%s/addon/%d", key, j+1), Title: a.child("name").value(),
+					Type: "addon/" + a.child("type").value(), Amount: m,
 				})
 			}
 		}
@@ -123,7 +129,8 @@ func roomsBXML(n *node, r *reader, t *driver.Transaction, notes *[]string) error
 
 func customerBXML(n *node) driver.Opt[driver.Customer] {
 	text := func(name string) string { return n.child(name).value() }
-	c := driver.Customer{FirstName: text("first_name"), LastName: text("last_name"), Email: text("email"), Phone: text("telephone")}
+	c := driver.Customer{FirstName: text("first_name"), LastName: text("last_name"), Email: text("email"),
+		Phone: text("telephone")}
 	c.Name = strings.TrimSpace(c.FirstName + " " + c.LastName)
 	if c == (driver.Customer{}) {
 		return driver.Opt[driver.Customer]{}

@@ -81,13 +81,15 @@ func (c Config) Integration(id string) driver.Integration {
 		Credentials: map[string]auth.Secret{}, Settings: map[string]string{},
 	}
 	for name, v := range map[string]auth.Secret{
-		credentialID: c.ClientID, credentialSecret: c.ClientSecret, credentialUser: c.Username, credentialPassword: c.Password,
+		credentialID: c.ClientID, credentialSecret: c.ClientSecret, credentialUser: c.Username,
+		credentialPassword: c.Password,
 	} {
 		if v != "" {
 			in.Credentials[name] = v
 		}
 	}
-	for name, v := range map[string]string{settingProperties: strings.Join(c.Properties, ","), settingFlavor: string(c.Reservations)} {
+	for name, v := range map[string]string{settingProperties: strings.Join(c.Properties, ","),
+		settingFlavor: string(c.Reservations)} {
 		if v != "" {
 			in.Settings[name] = v
 		}

@@ -12,9 +12,11 @@ import (
 
 func TestConfigRoundTrip(t *testing.T) {
 	for _, c := range []bookingcom.Config{
-		{ClientID: "id", ClientSecret: "secret", Account: "7004411", Properties: []string{"7004411"}, Reservations: bookingcom.OTA, AdapterVersion: "v1"},
+		{ClientID: "id", ClientSecret: "secret", Account: "7004411", Properties: []string{"7004411"},
+			Reservations: bookingcom.OTA, AdapterVersion: "v1"},
 		{
-			Username: "u", Password: "p", Properties: []string{"1", "2"}, Account: "1", BaseURL: "http://127.0.0.1:8080", Reservations: bookingcom.BXML,
+			Username: "u", Password: "p", Properties: []string{"1", "2"}, Account: "1",
+			BaseURL: "http://127.0.0.1:8080", Reservations: bookingcom.BXML,
 			Recovery: true, AdapterVersion: "v1",
 		},
 	} {
@@ -24,7 +26,8 @@ func TestConfigRoundTrip(t *testing.T) {
 		}
 	}
 	got, err := bookingcom.ConfigOf(bookingcom.Config{ClientID: "id", ClientSecret: "s", Account: "7"}.Integration("x"))
-	if err != nil || got.Reservations != bookingcom.OTA || got.AdapterVersion != "v1" || len(got.Properties) != 1 || got.Properties[0] != "7" {
+	if err != nil || got.Reservations != bookingcom.OTA || got.AdapterVersion != "v1" || len(got.Properties) != 1 ||
+		got.Properties[0] != "7" {
 		t.Errorf("defaults: %+v, %v", got, err)
 	}
 }
@@ -33,10 +36,12 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 	_, err := bookingcom.ConfigOf(driver.Integration{
 		Partner: "guesty", Account: "x", AdapterVersion: "v9", BaseURL: "ftp://user@example.com",
 		Credentials: map[string]auth.Secret{"client_id": " canary", "username": "u", "key": "k"},
-		Settings:    map[string]string{"properties": "1,y,1", "reservations": "json", "recovery": "maybe", "color": "red"},
+		Settings: map[string]string{"properties": "1,y,1", "reservations": "json", "recovery": "maybe",
+			"color": "red"},
 	})
 	for _, want := range []string{
-		"ID is empty", "Partner", "AdapterVersion", "BaseURL", "client_id has a space", "both client_id", `"key"`, "id at 2", "names 1 twice", "reservations", "recovery",
+		"ID is empty", "Partner", "AdapterVersion", "BaseURL", "client_id has a space", "both client_id", `"key"`,
+		"id at 2", "names 1 twice", "reservations", "recovery",
 		`"color"`, "Account is not",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

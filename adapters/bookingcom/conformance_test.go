@@ -15,7 +15,8 @@ func harness(legacy bool, flavor bookingcom.Flavor) drivertest.Harness {
 		Register: bookingcom.Register,
 		Partner: func(c drivertest.Conditions) (drivertest.Partner, error) {
 			s, err := bookingcomtest.NewServer(bookingcomtest.Config{
-				Properties: 7, PhotosPerProperty: 9, ReservationsPerProperty: 40, Seed: 1, Latency: c.Latency, Jitter: c.Jitter, Faults: c.Faults,
+				Properties: 7, PhotosPerProperty: 9, ReservationsPerProperty: 40, Seed: 1, Latency: c.Latency,
+				Jitter: c.Jitter, Faults: c.Faults,
 			})
 			if err != nil {
 				return drivertest.Partner{}, err
@@ -31,7 +32,8 @@ func harness(legacy bool, flavor bookingcom.Flavor) drivertest.Harness {
 		TokenPath: bookingcomtest.TokenPath,
 		Resources: 7 * 4, Media: 9, MediaOf: bookingcomtest.PropertyID(0), Messages: 7 * 40,
 		Canaries: []string{
-			bookingcomtest.GuestDomain, bookingcomtest.CardNumber, bookingcomtest.CardHolder, bookingcomtest.ClientSecret, bookingcomtest.Password,
+			bookingcomtest.GuestDomain, bookingcomtest.CardNumber, bookingcomtest.CardHolder,
+			bookingcomtest.ClientSecret, bookingcomtest.Password,
 			"Guest Example",
 		},
 	}

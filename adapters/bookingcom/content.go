@@ -100,7 +100,10 @@ func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pag
 				return
 			}
 			page.Items = slices.DeleteFunc(b.Items, func(r driver.Resource) bool { return !wanted[r.ID] })
-			page.Rejected = slices.DeleteFunc(b.Rejected, func(r pagination.Rejected) bool { return r.ID != "" && !wanted[r.ID] })
+			page.Rejected = slices.DeleteFunc(b.Rejected, func(r pagination.Rejected) bool {
+				return r.ID != "" &&
+					!wanted[r.ID]
+			})
 			if i < len(properties)-1 {
 				page.Next = pagination.Beginning
 			}
@@ -115,29 +118,30 @@ func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pag
 // rooms show a photo is in its Raw.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
 	const op = "photos.list"
-	return pagination.Token(ctx, pagination.Start{Stream: "bookingcom/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
-		if !slices.Contains(d.config.Properties, resourceID) {
-			return pagination.Batch[driver.Media]{}, nil
-		}
-		data, err := d.read(ctx, op, driver.Path("/photo-api/properties/{}/photos", resourceID))
-		if err != nil {
-			return pagination.Batch[driver.Media]{}, err
-		}
-		var in struct {
-			Photos []json.RawMessage `json:"photos"`
-		}
-		if err := json.Unmarshal(data, &in); err != nil || in.Photos == nil {
-			return pagination.Batch[driver.Media]{}, &retry.Error{
-				Verdict: undecodable, Partner: Partner, Op: op, Integration: d.integration,
-				Err: errors.Join(driver.ErrUndecodable, errors.New("data holds no photos")),
+	return pagination.Token(ctx, pagination.Start{Stream: "bookingcom/photos/1"},
+		func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
+			if !slices.Contains(d.config.Properties, resourceID) {
+				return pagination.Batch[driver.Media]{}, nil
 			}
-		}
-		b := photoV1(resourceID).Each(ctx, d.api, in.Photos)
-		for i := range b.Items {
-			b.Items[i].Position = driver.Some(i)
-		}
-		return b, nil
-	})
+			data, err := d.read(ctx, op, driver.Path("/photo-api/properties/{}/photos", resourceID))
+			if err != nil {
+				return pagination.Batch[driver.Media]{}, err
+			}
+			var in struct {
+				Photos []json.RawMessage `json:"photos"`
+			}
+			if err := json.Unmarshal(data, &in); err != nil || in.Photos == nil {
+				return pagination.Batch[driver.Media]{}, &retry.Error{
+					Verdict: undecodable, Partner: Partner, Op: op, Integration: d.integration,
+					Err: errors.Join(driver.ErrUndecodable, errors.New("data holds no photos")),
+				}
+			}
+			b := photoV1(resourceID).Each(ctx, d.api, in.Photos)
+			for i := range b.Items {
+				b.Items[i].Position = driver.Some(i)
+			}
+			return b, nil
+		})
 }
 
 // propertyV1 is version 1 for properties.
@@ -152,11 +156,12 @@ var propertyV1 = wire.Decoder[driver.Resource]{
 			Name:         o.Word("property_name"),
 			InternalName: o.Word("provider_property_id"),
 			Structure:    driver.Some("property"),
-			Type:         o.First(loose(o), "booking_property_category", "property_category"), // codes: Booking.com's own, else OTA's
-			Currency:     o.Currency("currency_code"),
-			CheckInFrom:  clock(checkIn, "from"),
-			CheckOutBy:   clock(checkOut, "until"),
-			Address:      address(o),
+			// codes: Booking.com's own, else OTA's
+			Type:        o.First(loose(o), "booking_property_category", "property_category"),
+			Currency:    o.Currency("currency_code"),
+			CheckInFrom: clock(checkIn, "from"),
+			CheckOutBy:  clock(checkOut, "until"),
+			Address:     address(o),
 		}
 		// Which words there are beside open and closed is not documented.
 		switch status := strings.ToLower(o.Word("status").Or("")); status {
@@ -212,7 +217,8 @@ func address(o wire.Object) driver.Opt[driver.Address] {
 		return driver.Opt[driver.Address]{}
 	}
 	v := driver.Address{
-		Street: a.Word("address_line").Or(""), City: a.Word("city_name").Or(""), PostalCode: a.Word("postal_code").Or(""), Country: a.Word("country_code").Or(""),
+		Street: a.Word("address_line").Or(""), City: a.Word("city_name").Or(""),
+		PostalCode: a.Word("postal_code").Or(""), Country: a.Word("country_code").Or(""),
 	}
 	if p, ok := o.Object("position").Get(); ok {
 		v.Lat, v.Lng = p.Degrees("latitude", 90), p.Degrees("longitude", 180)
@@ -300,7 +306,8 @@ func photoV1(property string) wire.Decoder[driver.Media] {
 				return driver.Media{}, errNoURL
 			}
 			return driver.Media{
-				Record: o.Record(v1), ResourceID: property, URL: u, Caption: o.Text("name"), Source: driver.Some(Partner),
+				Record: o.Record(v1), ResourceID: property, URL: u, Caption: o.Text("name"),
+				Source: driver.Some(Partner),
 			}, nil
 		},
 	}

@@ -32,7 +32,8 @@ func TestContent(t *testing.T) {
 		}
 		c := importer.Collection{Integration: in.ID, Kind: driver.KindResource}
 		for i := range 36 {
-			got, err := store.Records(t.Context(), c, []string{bookingcomtest.PropertyID(i), bookingcomtest.UnitID(i, 1)})
+			got, err := store.Records(t.Context(), c, []string{bookingcomtest.PropertyID(i),
+				bookingcomtest.UnitID(i, 1)})
 			if err != nil || len(got) != 2 {
 				t.Fatalf("property %d: %d records, %v", i, len(got), err)
 			}
@@ -41,10 +42,12 @@ func TestContent(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if parent := r.ParentID.Or(""); r.ID == bookingcomtest.UnitID(i, 1) && parent != bookingcomtest.PropertyID(i) {
+				if parent := r.ParentID.Or(""); r.ID == bookingcomtest.UnitID(i, 1) &&
+					parent != bookingcomtest.PropertyID(i) {
 					t.Errorf("%s is of %s", r.ID, parent)
 				}
-				if r.ID == bookingcomtest.PropertyID(i) && (r.Name.Or("") == "" || r.Currency.Or("") == "" || r.CheckInFrom.Or("") == "" || r.CheckOutBy.Or("") == "") {
+				if r.ID == bookingcomtest.PropertyID(i) && (r.Name.Or("") == "" || r.Currency.Or("") == "" ||
+					r.CheckInFrom.Or("") == "" || r.CheckOutBy.Or("") == "") {
 					t.Errorf("%s: %+v lacks something", r.ID, r.Record)
 				}
 			}
@@ -105,10 +108,12 @@ func TestContentErrors(t *testing.T) {
 		class retry.Class
 		code  string
 	}{
-		"fields":     {`{"data":null,"errors":[{"message":"Invalid item Guest","code":394,"details":{"fields":["stars"]}}],"meta":{"ruid":"r1"}}`, retry.Client, "394"},
-		"access":     {`{"errors":[{"message":"Access denied for hotel Guest","code":"497"}],"meta":{"ruid":"r1"}}`, retry.Auth, "497"},
-		"system":     {`{"errors":[{"message":"Guest","code":448}],"meta":{"ruid":"r1"}}`, retry.Transient, "448"},
-		"odd code":   {`{"errors":[{"message":"Guest","code":"Guest Example!"}],"meta":{"ruid":"r1"}}`, retry.Client, ""},
+		"fields": {`{"data":null,"errors":[{"message":"Invalid item Guest","code":394,"details":{"fields":["stars"]}}],"meta":{"ruid":"r1"}}`, retry.Client, "394"},
+		"access": {`{"errors":[{"message":"Access denied for hotel Guest","code":"497"}],"meta":{"ruid":"r1"}}`,
+			retry.Auth, "497"},
+		"system": {`{"errors":[{"message":"Guest","code":448}],"meta":{"ruid":"r1"}}`, retry.Transient, "448"},
+		"odd code": {`{"errors":[{"message":"Guest","code":"Guest Example!"}],"meta":{"ruid":"r1"}}`, retry.Client,
+			""},
 		"no code":    {`{"errors":{"a":"Guest"},"meta":{"ruid":"r1"}}`, retry.Client, ""},
 		"no data":    {`{"data":null,"errors":[],"meta":{"ruid":"r1"}}`, retry.Data, ""},
 		"no listing": {`{"data":"Guest","errors":[],"meta":{"ruid":"r1"}}`, retry.Data, ""},
@@ -117,13 +122,16 @@ func TestContentErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := server(t, bookingcomtest.Config{Properties: 1})
-				d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h1", 0)), func(req *http.Request, body string) string {
-					if strings.HasPrefix(req.URL.Path, "/rooms-api/") || strings.HasPrefix(req.URL.Path, "/photo-api/") || name != "no listing" {
+				d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h1", 0)), func(req *http.Request,
+					body string) string {
+					if strings.HasPrefix(req.URL.Path, "/rooms-api/") || strings.HasPrefix(req.URL.Path,
+						"/photo-api/") || name != "no listing" {
 						return tt.body
 					}
 					return body
 				})
-				for what, err := range map[string]error{"resources": failure(d.Resources(t.Context(), driver.Query{})), "media": failure(d.Media(t.Context(), bookingcomtest.PropertyID(0)))} {
+				for what, err := range map[string]error{"resources": failure(d.Resources(t.Context(),
+					driver.Query{})), "media": failure(d.Media(t.Context(), bookingcomtest.PropertyID(0)))} {
 					e, ok := errors.AsType[*retry.Error](err)
 					if !ok || e.Class != tt.class || e.Code != tt.code || strings.Contains(err.Error(), "Guest") {
 						t.Errorf("%s: got %v, class %v", what, err, retry.ClassOf(err))

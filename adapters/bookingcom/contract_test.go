@@ -17,7 +17,8 @@ import (
 // partner's, and Drift says how the simulator differs from it. Nothing is acknowledged. No header tells of its limits.
 func terms(t *testing.T) drivertest.Terms {
 	t.Helper()
-	s, err := bookingcomtest.NewServer(bookingcomtest.Config{Properties: 2, ReservationsPerProperty: 2, PhotosPerProperty: 2, Seed: 1, Odd: -1})
+	s, err := bookingcomtest.NewServer(bookingcomtest.Config{Properties: 2, ReservationsPerProperty: 2,
+		PhotosPerProperty: 2, Seed: 1, Odd: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,20 +26,26 @@ func terms(t *testing.T) drivertest.Terms {
 	return drivertest.Terms{
 		Register: bookingcom.Register, Cassette: "lists",
 		Recording: drivertest.Recording{
-			From: drivertest.Simulator, Of: "bookingcomtest", Date: "2026-11-25", Integration: s.Integration("provider-1"), Transport: s.Transport(),
-			Allow: []string{"ruid", "photo_id"}, Secret: []string{"jwt", "CardNumber", "SeriesCode", "CardHolderName", "Surname", "GivenName", "Email", "PhoneNumber", "AddressLine"},
+			From: drivertest.Simulator, Of: "bookingcomtest", Date: "2026-11-25",
+			Integration: s.Integration("provider-1"), Transport: s.Transport(),
+			Allow: []string{"ruid", "photo_id"}, Secret: []string{"jwt", "CardNumber", "SeriesCode", "CardHolderName",
+				"Surname", "GivenName", "Email", "PhoneNumber", "AddressLine"},
 		},
 		Env: map[string]string{"client_id": "BOOKINGCOM_CLIENT_ID", "client_secret": "BOOKINGCOM_CLIENT_SECRET"},
 		Use: use,
 		Endpoints: []drivertest.Endpoint{
-			{Call: "POST " + bookingcomtest.TokenPath, Open: true, Fields: map[string]string{"jwt": "string", "ruid": "string"}},
+			{Call: "POST " + bookingcomtest.TokenPath, Open: true, Fields: map[string]string{"jwt": "string",
+				"ruid": "string"}},
 			{Call: "GET /property-api/meta", Fields: map[string]string{"data": "object"}},
 			{Call: "GET /property-api/properties/*", Fields: map[string]string{
-				"data.property_id": "number", "data.property_name": "string", "data.status": "string", "data.currency_code": "string", "data.stars": "string?",
-				"data.check_in": "object?", "data.check_out": "object?", "data.physical_address": "object?", "data.position": "object?", "meta.ruid": "string",
+				"data.property_id": "number", "data.property_name": "string", "data.status": "string",
+				"data.currency_code": "string", "data.stars": "string?",
+				"data.check_in": "object?", "data.check_out": "object?", "data.physical_address": "object?",
+				"data.position": "object?", "meta.ruid": "string",
 			}},
 			{Call: "GET /rooms-api/properties/*/units", Fields: map[string]string{
-				"data": "array", "data[].unit_id": "number", "data[].occupancy_details.max_guests": "number?", "data[].configuration": "object?", "meta.ruid": "string",
+				"data": "array", "data[].unit_id": "number", "data[].occupancy_details.max_guests": "number?",
+				"data[].configuration": "object?", "meta.ruid": "string",
 			}},
 			{Call: "GET /photo-api/properties/*/photos", Fields: map[string]string{
 				"data.photos": "array", "data.photos[].photo_id": "string", "data.photos[].url": "string",

@@ -76,7 +76,8 @@ func failure(head []byte) (code string, failed bool) {
 		case xml.StartElement:
 			name := tok.Name.Local
 			switch {
-			case !failed && depth == 0 && (name == "error" || name == "fault"), !failed && depth == 1 && (name == "Errors" || name == "errors"):
+			case !failed && depth == 0 && (name == "error" || name == "fault"), !failed && depth == 1 &&
+				(name == "Errors" || name == "errors"):
 				failed = true
 			case !failed && depth == 1 && name != "warnings" && name != "Warnings":
 				return "", false // what was asked for
@@ -224,7 +225,8 @@ func (d *Driver) failed(op string, r *driver.Response, v retry.Verdict, err erro
 		err = errors.Join(driver.ErrUndecodable, err)
 	}
 	return &retry.Error{
-		Verdict: v, Partner: Partner, Op: op, Integration: d.integration, RequestID: r.RequestID, Status: r.Status, Attempts: r.Attempts,
-		Waits: r.Waits, Err: err,
+		Verdict: v, Partner: Partner, Op: op, Integration: d.integration, RequestID: r.RequestID, Status: r.Status,
+		Attempts: r.Attempts,
+		Waits:    r.Waits, Err: err,
 	}
 }

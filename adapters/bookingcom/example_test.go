@@ -28,7 +28,10 @@ func Example() {
 		}
 		return importer.FollowQueue(ctx, importer.QueueConfig{
 			Driver: d, Store: store, Route: importer.ByAccount(mine, bookingcom.Partner),
-			OnDead: func(_ context.Context, m importer.KeptMessage) { log.Println("kept for a human:", m.ID, m.Reason) },
+			OnDead: func(_ context.Context, m importer.KeptMessage) {
+				log.Println("kept for a human:", m.ID,
+					m.Reason)
+			},
 		})
 	}
 	_ = reservations
@@ -36,7 +39,8 @@ func Example() {
 
 // What is wrong with an integration is found out before anything is sent.
 func ExampleConfigOf() {
-	c := bookingcom.Config{ClientID: "5f0c2d3e", Username: "legacy", Password: "p", Properties: []string{"7004411", "H-17"}}
+	c := bookingcom.Config{ClientID: "5f0c2d3e", Username: "legacy", Password: "p",
+		Properties: []string{"7004411", "H-17"}}
 	_, err := bookingcom.ConfigOf(c.Integration("host-17"))
 	fmt.Println(err)
 	// Output:

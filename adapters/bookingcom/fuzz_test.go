@@ -33,14 +33,17 @@ const seedCard = "4111111111111111"
 // what Parse reads again to the same id, and nothing that was well-formed is lost.
 func FuzzSplit(f *testing.F) {
 	seeds(f, ".xml")
-	f.Add([]byte(`<a><HotelReservations><HotelReservation><ResGlobalInfo><Guarantee><PaymentCard CardNumber='` + seedCard + `'/></Guarantee></ResGlobalInfo></HotelReservation>`))
-	f.Add([]byte(`<reservations><reservation><cc_number>` + seedCard + `</cc_number><customer><remarks>` + seedCard + `</remarks></customer></reservation>`))
+	f.Add([]byte(`<a><HotelReservations><HotelReservation><ResGlobalInfo><Guarantee><PaymentCard CardNumber='` +
+		seedCard + `'/></Guarantee></ResGlobalInfo></HotelReservation>`))
+	f.Add([]byte(`<reservations><reservation><cc_number>` + seedCard + `</cc_number><customer><remarks>` + seedCard +
+		`</remarks></customer></reservation>`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		doc, err := utf8Document(body)
 		if err != nil {
 			return
 		}
-		for _, path := range [][]string{{"HotelReservations", otaNew}, {"HotelResModifies", otaModified}, {bxmlReservation}} {
+		for _, path := range [][]string{{"HotelReservations", otaNew}, {"HotelResModifies", otaModified},
+			{bxmlReservation}} {
 			pieces, root, rest := split(doc, path...)
 			if root != nil && len(rest) > 0 {
 				t.Fatal("a document that was read has a rest")
@@ -83,7 +86,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for _, path := range [][]string{{"HotelReservations", otaNew}, {"HotelResModifies", otaModified}, {bxmlReservation}} {
+		for _, path := range [][]string{{"HotelReservations", otaNew}, {"HotelResModifies", otaModified},
+			{bxmlReservation}} {
 			pieces, _, _ := split(doc, path...)
 			for _, p := range pieces {
 				f.Add(p.message.Body)
@@ -131,7 +135,8 @@ func FuzzAnswers(f *testing.F) {
 			t.Fatalf("the code is %q", c)
 		}
 		known := m == ""
-		for _, k := range []string{wrongType, "access denied for hotel", "not found", "last_change is older than 30 minutes"} {
+		for _, k := range []string{wrongType, "access denied for hotel", "not found",
+			"last_change is older than 30 minutes"} {
 			known = known || m == k
 		}
 		if !known {
@@ -140,7 +145,8 @@ func FuzzAnswers(f *testing.F) {
 		if id := ruid(body); len(id) > 200 || !bytes.Contains(body, []byte(id)) {
 			t.Fatalf("the RUID is %q", id)
 		}
-		if _, failed := failure(body); failed && !bytes.Contains(bytes.ToLower(body), []byte("err")) && !bytes.Contains(body, []byte("fault")) {
+		if _, failed := failure(body); failed && !bytes.Contains(bytes.ToLower(body), []byte("err")) &&
+			!bytes.Contains(body, []byte("fault")) {
 			t.Fatal("a failure that nothing says")
 		}
 	})

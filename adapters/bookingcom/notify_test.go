@@ -59,11 +59,14 @@ func TestNotifications(t *testing.T) {
 	mux.Handle("/events", hooks)
 	client := &http.Client{Transport: muxTransport{mux}}
 	n := &bookingcomtest.Notifier{
-		Client: client, AuthURL: "https://host.example/token", URL: "https://host.example/events", ID: "booking", Secret: "secret-of-the-portal",
+		Client: client, AuthURL: "https://host.example/token", URL: "https://host.example/events", ID: "booking",
+		Secret: "secret-of-the-portal",
 	}
 	for _, v := range []bookingcomtest.Notification{
-		{UUID: "u1", Type: "PBB_CONFIG_UPDATE_STATUS", Payload: map[string]any{"propertyId": 7004411, "activationStatus": "SUCCESSFUL"}},
-		{UUID: "u1", Type: "PBB_CONFIG_UPDATE_STATUS", Payload: map[string]any{"propertyId": 7004411, "activationStatus": "SUCCESSFUL"}},
+		{UUID: "u1", Type: "PBB_CONFIG_UPDATE_STATUS", Payload: map[string]any{"propertyId": 7004411,
+			"activationStatus": "SUCCESSFUL"}},
+		{UUID: "u1", Type: "PBB_CONFIG_UPDATE_STATUS", Payload: map[string]any{"propertyId": 7004411,
+			"activationStatus": "SUCCESSFUL"}},
 		{UUID: "u2", Type: "VCC_BALANCE", Payload: map[string]any{"propertyId": 7004412}},
 	} {
 		if status, err := n.Send(t.Context(), v); err != nil || status/100 != 2 {
@@ -77,8 +80,10 @@ func TestNotifications(t *testing.T) {
 	if _, err := wrong.Send(t.Context(), bookingcomtest.Notification{UUID: "u3", Type: "X"}); err == nil {
 		t.Error("a wrong secret got a token")
 	}
-	basic := &bookingcomtest.Notifier{Client: client, URL: n.URL, ID: "booking", Secret: "secret-of-the-portal", Basic: true}
-	if status, err := basic.Send(t.Context(), bookingcomtest.Notification{UUID: "u4", Type: "X"}); err != nil || status/100 == 2 || len(got) != 2 {
+	basic := &bookingcomtest.Notifier{Client: client, URL: n.URL, ID: "booking", Secret: "secret-of-the-portal",
+		Basic: true}
+	if status, err := basic.Send(t.Context(), bookingcomtest.Notification{UUID: "u4", Type: "X"}); err != nil ||
+		status/100 == 2 || len(got) != 2 {
 		t.Errorf("without a token: %d, %v", status, err)
 	}
 }

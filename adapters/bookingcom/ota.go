@@ -79,7 +79,8 @@ func statusOTA(n *node, r *reader, t *driver.Transaction, nights bool) {
 		t.Status = driver.Some(driver.StatusCanceled)
 	case strings.HasPrefix(low, "no") && strings.Contains(low, "show"):
 		t.Status = driver.Some(driver.StatusNoShow)
-	case said && status != "" && low != "book" && low != "commit" && low != "modify" && low != "new" && low != "modified" && low != "reserved":
+	case said && status != "" && low != "book" && low != "commit" && low != "modify" && low != "new" &&
+		low != "modified" && low != "reserved":
 		r.note("ResStatus", driver.ChangeValue, false, "a status that is not known")
 		t.Status = driver.Some(driver.StatusOther)
 	case n.name == otaNew || nights:
@@ -126,13 +127,15 @@ func roomsOTA(n *node, r *reader, t *driver.Transaction) (whole bool, err error)
 			}
 			if m, ok := amount.Get(); ok {
 				lines = append(lines, driver.Line{
-					ID: room.attr("IndexNumber") + "/" + d.String(), Title: title, Type: "night/" + rate.attr("RatePlanCode"), Amount: m,
+					ID: room.attr("IndexNumber") + "/" + d.String(), Title: title,
+					Type: "night/" + rate.attr("RatePlanCode"), Amount: m,
 				})
 			}
 		}
 		s := driver.Stay{
-			ResourceID: trimZeros(room.child("BasicPropertyInfo").attr("HotelCode")), UnitID: room.child("RoomTypes", "RoomType").attr("RoomTypeCode"),
-			Start: days.first, End: days.end(),
+			ResourceID: trimZeros(room.child("BasicPropertyInfo").attr("HotelCode")),
+			UnitID:     room.child("RoomTypes", "RoomType").attr("RoomTypeCode"),
+			Start:      days.first, End: days.end(),
 		}
 		if guests := room.all("GuestCounts", "GuestCount"); len(guests) > 0 {
 			s.Party = partyOTA(guests, r)
@@ -189,7 +192,8 @@ func servicesOTA(n *node, r *reader, t *driver.Transaction) {
 	for _, s := range n.all("Services", "Service") {
 		fee := s.child("ServiceDetails", "Fees", "Fee")
 		if m, ok := r.decimal(fee.attr("Amount"), t.Currency.Or(""), "Service.Fee@Amount").Get(); ok {
-			lines = append(lines, driver.Line{ID: "service/" + s.attr("ServiceRPH"), Type: "service/" + s.attr("ServiceInventoryCode"), Amount: m})
+			lines = append(lines, driver.Line{ID: "service/" + s.attr("ServiceRPH"),
+				Type: "service/" + s.attr("ServiceInventoryCode"), Amount: m})
 		}
 	}
 	if len(lines) > before {

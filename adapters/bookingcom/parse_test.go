@@ -7,7 +7,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// How a cancellation is marked is not established: what is seen is understood, and what says nothing is marked for a look.
+// How a cancellation is marked is not established: what is seen is understood, and what says nothing is marked for a
+// look.
 func TestStatuses(t *testing.T) {
 	const nights = `<RoomStays><RoomStay><RoomRates><RoomRate EffectiveDate="2026-05-08"/></RoomRates></RoomStay></RoomStays>`
 	const id = `<ResGlobalInfo><HotelReservationIDs><HotelReservationID ResID_Value="7"/></HotelReservationIDs></ResGlobalInfo>`
@@ -16,17 +17,25 @@ func TestStatuses(t *testing.T) {
 		recheck bool
 		odd     int
 	}{
-		`<HotelReservation>` + id + `</HotelReservation>`:                                     {driver.StatusConfirmed, false, 0},
-		`<HotelResModify>` + nights + id + `</HotelResModify>`:                                {driver.StatusConfirmed, false, 0},
-		`<HotelResModify ResStatus="Modify">` + nights + id + `</HotelResModify>`:             {driver.StatusConfirmed, false, 0},
-		`<HotelResModify ResStatus="CANCELLED">` + nights + id + `</HotelResModify>`:          {driver.StatusCanceled, false, 0},
-		`<HotelResModify ResStatus="Cancel">` + id + `</HotelResModify>`:                      {driver.StatusCanceled, false, 0},
-		`<HotelResModify ResStatus="No-show">` + id + `</HotelResModify>`:                     {driver.StatusNoShow, false, 0},
-		`<HotelResModify ResStatus="Waitlisted">` + id + `</HotelResModify>`:                  {driver.StatusOther, false, 1},
-		`<HotelResModify>` + id + `</HotelResModify>`:                                         {"", true, 1},
-		`<reservation><id>7</id><status>Modified</status></reservation>`:                      {driver.StatusConfirmed, false, 0},
-		`<reservation><id>7</id><status>canceled</status></reservation>`:                      {driver.StatusCanceled, false, 0},
-		`<reservation><id>7</id><status>overbooked</status></reservation>`:                    {driver.StatusOther, false, 1},
+		`<HotelReservation>` + id + `</HotelReservation>`: {driver.StatusConfirmed, false, 0},
+		`<HotelResModify>` + nights + id +
+			`</HotelResModify>`: {driver.StatusConfirmed, false, 0},
+		`<HotelResModify ResStatus="Modify">` + nights + id +
+			`</HotelResModify>`: {driver.StatusConfirmed, false, 0},
+		`<HotelResModify ResStatus="CANCELLED">` + nights + id + `</HotelResModify>`: {driver.StatusCanceled,
+			false, 0},
+		`<HotelResModify ResStatus="Cancel">` + id + `</HotelResModify>`: {driver.StatusCanceled,
+			false, 0},
+		`<HotelResModify ResStatus="No-show">` + id + `</HotelResModify>`: {driver.StatusNoShow,
+			false, 0},
+		`<HotelResModify ResStatus="Waitlisted">` + id + `</HotelResModify>`: {driver.StatusOther,
+			false, 1},
+		`<HotelResModify>` + id + `</HotelResModify>`:                    {"", true, 1},
+		`<reservation><id>7</id><status>Modified</status></reservation>`: {driver.StatusConfirmed, false, 0},
+		`<reservation><id>7</id><status>canceled</status></reservation>`: {driver.StatusCanceled,
+			false, 0},
+		`<reservation><id>7</id><status>overbooked</status></reservation>`: {driver.StatusOther,
+			false, 1},
 		`<reservation><id>7</id></reservation>`:                                               {"", false, 1},
 		`<reservation><id>7</id><status/><currencycode>???</currencycode></reservation>`:      {"", false, 2},
 		`<reservation><id>7</id><status>new</status><totalprice>x</totalprice></reservation>`: {driver.StatusConfirmed, false, 1},
@@ -43,8 +52,10 @@ func TestStatuses(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	const canary = "canary"
 	for _, body := range []string{
-		``, canary, `<canary/>`, `<HotelReservation/>`, `<reservation><id/></reservation>`, `<a><canary></a>`, `<a/><canary/>`, `<a/>canary`, `<a>&canary;</a>`,
-		`<!DOCTYPE canary><a/>`, `<a`, `<?xml version="1.0" encoding="canary"?><a/>`, "<a>\x00</a>", strings.Repeat("<a>", 70),
+		``, canary, `<canary/>`, `<HotelReservation/>`, `<reservation><id/></reservation>`, `<a><canary></a>`,
+		`<a/><canary/>`, `<a/>canary`, `<a>&canary;</a>`,
+		`<!DOCTYPE canary><a/>`, `<a`, `<?xml version="1.0" encoding="canary"?><a/>`, "<a>\x00</a>",
+		strings.Repeat("<a>", 70),
 		`<HotelResModify><RoomStays><RoomStay><RoomRates><RoomRate EffectiveDate="canary"/></RoomRates></RoomStay></RoomStays><ResGlobalInfo><HotelReservationIDs><HotelReservationID ResID_Value="7"/></HotelReservationIDs></ResGlobalInfo></HotelResModify>`,
 		`<reservation><id>7</id><room><arrival_date>2026-05-09</arrival_date><departure_date>2026-05-08</departure_date></room></reservation>`,
 		`<reservation><id>7</id><room><arrival_date>2026-05-09</arrival_date><departure_date>canary</departure_date></room></reservation>`,

@@ -41,10 +41,12 @@ type stream struct {
 
 var (
 	newReservations = stream{
-		"queue.new", "/hotels/ota/OTA_HotelResNotif", "OTA_HotelResNotifRQ", "OTA_HotelResNotifRS", "HotelReservations", otaNew,
+		"queue.new", "/hotels/ota/OTA_HotelResNotif", "OTA_HotelResNotifRQ", "OTA_HotelResNotifRS",
+		"HotelReservations", otaNew,
 	}
 	modifiedReservations = stream{
-		"queue.modified", "/hotels/ota/OTA_HotelResModifyNotif", "OTA_HotelResModifyNotifRQ", "OTA_HotelResModifyNotifRS", "HotelResModifies", otaModified,
+		"queue.modified", "/hotels/ota/OTA_HotelResModifyNotif", "OTA_HotelResModifyNotifRQ",
+		"OTA_HotelResModifyNotifRS", "HotelResModifies", otaModified,
 	}
 	streams = []stream{newReservations, modifiedReservations}
 )
@@ -59,7 +61,8 @@ type receipt struct {
 // Queue implements driver.QueueSource: the machine account's queue.
 func (d *Driver) Queue() driver.Queue {
 	q := driver.Queue{
-		Name: Partner + "/reservations/" + d.account, Poll: poll, OutageAfter: fallback - 5*time.Minute, Destructive: d.config.Reservations == BXML,
+		Name: Partner + "/reservations/" + d.account, Poll: poll, OutageAfter: fallback - 5*time.Minute,
+		Destructive: d.config.Reservations == BXML,
 	}
 	if d.config.Recovery && d.config.Reservations == OTA {
 		q.Recover = fallback - time.Minute // documented: at least every 30 minutes
@@ -124,7 +127,8 @@ func (d *Driver) get(ctx context.Context, s stream, query url.Values) (paginatio
 		_, err := parseXML(doc)
 		return page, 0, d.failed(s.op, r, undecodable, err)
 	case root != nil && root.child("Errors") != nil: // farther in than the classifier looks
-		return page, 0, d.failed(s.op, r, verdictOf(root.child("Errors", "Error").attr("Code")), errors.New("errors with status 200"))
+		return page, 0, d.failed(s.op, r, verdictOf(root.child("Errors", "Error").attr("Code")),
+			errors.New("errors with status 200"))
 	case root != nil && root.name != s.root:
 		return page, 0, d.failed(s.op, r, undecodable, errors.New("XML of another kind"))
 	}
@@ -164,7 +168,8 @@ func (d *Driver) pause(ctx context.Context, op string) error {
 	}
 	if most, ok := retry.MaxWait(ctx); ok && most < wait {
 		return &retry.Error{
-			Verdict: retry.Verdict{Class: retry.RateLimit, Scope: retry.Endpoint, At: time.Now().Add(wait), Sent: retry.Never},
+			Verdict: retry.Verdict{Class: retry.RateLimit, Scope: retry.Endpoint, At: time.Now().Add(wait),
+				Sent: retry.Never},
 			Partner: Partner, Op: op, Integration: d.integration, Err: errors.New("an acknowledgement was just made"),
 		}
 	}
@@ -220,11 +225,13 @@ func (d *Driver) acknowledge(ctx context.Context, rc receipt, ids []string) erro
 	for _, id := range ids {
 		fmt.Fprintf(&b, `<HotelReservationID ResID_Value="%s"/>`, id) // digits
 	}
-	fmt.Fprintf(&b, `</HotelReservationIDs></ResGlobalInfo></%s></%s></%s>`, rc.stream.inner, rc.stream.outer, rc.stream.answer)
+	fmt.Fprintf(&b, `</HotelReservationIDs></ResGlobalInfo></%s></%s></%s>`, rc.stream.inner, rc.stream.outer,
+		rc.stream.answer)
 	op := strings.Replace(rc.stream.op, "queue.", "queue.acknowledge-", 1)
 	// Documented: after a 5xx the same acknowledgement is repeated until the answer is none.
 	r, err := driver.Send[*driver.Response](retry.WithIdempotent(ctx, true), d.secure, driver.Call{
-		Op: op, Method: http.MethodPost, Path: rc.stream.path, Body: b.Bytes(), Header: http.Header{"Content-Type": {"application/xml; charset=utf-8"}},
+		Op: op, Method: http.MethodPost, Path: rc.stream.path, Body: b.Bytes(),
+		Header: http.Header{"Content-Type": {"application/xml; charset=utf-8"}},
 	})
 	d.mu.Lock()
 	d.acked = time.Now()
@@ -241,7 +248,8 @@ func (d *Driver) acknowledge(ctx context.Context, rc receipt, ids []string) erro
 	case err != nil:
 		return d.failed(op, r, undecodable, err)
 	case root.child("Errors") != nil:
-		return d.failed(op, r, verdictOf(root.child("Errors", "Error").attr("Code")), errors.New("errors with status 200"))
+		return d.failed(op, r, verdictOf(root.child("Errors", "Error").attr("Code")),
+			errors.New("errors with status 200"))
 	case root.child("Success") == nil:
 		return d.failed(op, r, undecodable, errors.New("neither Success nor Errors"))
 	}

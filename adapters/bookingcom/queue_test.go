@@ -62,19 +62,22 @@ func compare(t *testing.T, s *bookingcomtest.Server, store importer.Store, bxml 
 		if got := r.ResourceID.Or(""); got != want.Property {
 			t.Errorf("%s: of %s, want %s", want.ID, got, want.Property)
 		}
-		if status := r.Status.Or(""); (status == driver.StatusCanceled) != want.Cancelled && r.Custom.Or(nil)["needs_recheck"] == "" {
+		if status := r.Status.Or(""); (status == driver.StatusCanceled) != want.Cancelled &&
+			r.Custom.Or(nil)["needs_recheck"] == "" {
 			t.Errorf("%s: status %q, cancelled %v", want.ID, status, want.Cancelled)
 		}
 		if want.Cancelled {
 			continue
 		}
-		if from, to := r.Start.Or(driver.Date{}).String(), r.End.Or(driver.Date{}).String(); from != want.Start || to != want.End {
+		if from, to := r.Start.Or(driver.Date{}).String(), r.End.Or(driver.Date{}).String(); from != want.Start ||
+			to != want.End {
 			t.Errorf("%s: from %s to %s, want %s to %s", want.ID, from, to, want.Start, want.End)
 		}
 		if rooms := max(len(r.Stays.Or(nil)), 1); rooms != want.Rooms {
 			t.Errorf("%s: %d rooms, want %d", want.ID, rooms, want.Rooms)
 		}
-		if c := r.Customer.Or(driver.Customer{}); !strings.HasSuffix(c.Email, bookingcomtest.GuestDomain) || c.Name == "" {
+		if c := r.Customer.Or(driver.Customer{}); !strings.HasSuffix(c.Email, bookingcomtest.GuestDomain) ||
+			c.Name == "" {
 			t.Errorf("%s: the customer was not read", want.ID)
 		}
 	}
@@ -92,7 +95,8 @@ func clean(t *testing.T, s *bookingcomtest.Server, store *importer.Memory) {
 		if err != nil || len(raw) == 0 {
 			t.Fatalf("%s: %d bytes, %v", want.ID, len(raw), err)
 		}
-		for _, secret := range []string{bookingcomtest.CardNumber, bookingcomtest.CardHolder, ">" + bookingcomtest.CardCode + "<", `\"` + bookingcomtest.CardCode + `\"`, `\"0429\"`, ">04/29<"} {
+		for _, secret := range []string{bookingcomtest.CardNumber, bookingcomtest.CardHolder,
+			">" + bookingcomtest.CardCode + "<", `\"` + bookingcomtest.CardCode + `\"`, `\"0429\"`, ">04/29<"} {
 			if strings.Contains(string(raw), secret) {
 				t.Fatalf("%s: a part of the card is kept", want.ID)
 			}
@@ -106,7 +110,8 @@ func TestReservations(t *testing.T) {
 	for _, bxml := range []bool{false, true} {
 		t.Run(fmt.Sprintf("bxml %v", bxml), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := server(t, bookingcomtest.Config{Properties: 6, ReservationsPerProperty: 60, Seed: 3, Latency: 100 * time.Millisecond})
+				s := server(t, bookingcomtest.Config{Properties: 6, ReservationsPerProperty: 60, Seed: 3,
+					Latency: 100 * time.Millisecond})
 				in := s.Hotel("h1", 0)
 				if bxml {
 					in.Settings = map[string]string{"reservations": "bxml"}
@@ -122,7 +127,10 @@ func TestReservations(t *testing.T) {
 								t.Errorf("a round: %v", err)
 							}
 						},
-						OnDead: func(_ context.Context, m importer.KeptMessage) { t.Errorf("%s is dead: %s", m.ID, m.Reason) },
+						OnDead: func(_ context.Context, m importer.KeptMessage) {
+							t.Errorf("%s is dead: %s", m.ID,
+								m.Reason)
+						},
 					})
 				}()
 				time.Sleep(2 * time.Minute)
@@ -158,7 +166,8 @@ func TestOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := server(t, bookingcomtest.Config{Properties: 3, ReservationsPerProperty: 50, Seed: 5, Recovery: name == "recovery"})
+				s := server(t, bookingcomtest.Config{Properties: 3, ReservationsPerProperty: 50, Seed: 5,
+					Recovery: name == "recovery"})
 				in := s.Hotel("h1", 0)
 				in.Settings = settings
 				d, store := open(t, s, in), importer.NewMemory()
@@ -190,9 +199,10 @@ func TestPromise1_LostDestructiveRead(t *testing.T) {
 	for _, kind := range []partnersim.Kind{partnersim.Lost, partnersim.Cut, "500"} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := server(t, bookingcomtest.Config{Properties: 2, ReservationsPerProperty: 20, Faults: []partnersim.Rule{
-					{Kind: kind, Endpoint: "/hotels/xml/reservations", Count: 1},
-				}})
+				s := server(t, bookingcomtest.Config{Properties: 2, ReservationsPerProperty: 20,
+					Faults: []partnersim.Rule{
+						{Kind: kind, Endpoint: "/hotels/xml/reservations", Count: 1},
+					}})
 				in := s.Hotel("h1", 0)
 				in.Settings = map[string]string{"reservations": "bxml"}
 				d, store := open(t, s, in), importer.NewMemory()
@@ -236,7 +246,8 @@ func (t tamper) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // tampered opens the driver with answers that are changed.
-func tampered(t *testing.T, s *bookingcomtest.Server, in driver.Integration, edit func(req *http.Request, body string) string) *bookingcom.Driver {
+func tampered(t *testing.T, s *bookingcomtest.Server, in driver.Integration, edit func(req *http.Request,
+	body string) string) *bookingcom.Driver {
 	t.Helper()
 	d, err := bookingcom.New(driver.Env{Integration: in, Transport: tamper{s.Transport(), edit}})
 	if err != nil {
@@ -257,8 +268,10 @@ func TestQueueWithBrokenReservation(t *testing.T) {
 				}
 				bad := bookingcomtest.ReservationID(3)
 				d := tampered(t, s, in, func(_ *http.Request, body string) string {
-					body = strings.Replace(body, `ResID_Value="`+bad+`"`, `ResID_Value="`+bad+`" & CardNumber="`+bookingcomtest.CardNumber+`"`, 1)
-					return strings.Replace(body, "<id>"+bad+"</id>", "<id>"+bad+"</id><cc_number>"+bookingcomtest.CardNumber+"</broken>", 1)
+					body = strings.Replace(body, `ResID_Value="`+bad+`"`,
+						`ResID_Value="`+bad+`" & CardNumber="`+bookingcomtest.CardNumber+`"`, 1)
+					return strings.Replace(body, "<id>"+bad+"</id>",
+						"<id>"+bad+"</id><cc_number>"+bookingcomtest.CardNumber+"</broken>", 1)
 				})
 				store := importer.NewMemory()
 				res := read(t, d, store)
@@ -266,10 +279,12 @@ func TestQueueWithBrokenReservation(t *testing.T) {
 					t.Errorf("got %+v", res)
 				}
 				dead, err := store.Messages(t.Context(), d.Queue().Name, importer.MessageDead, 0, 10)
-				if err != nil || len(dead) != 1 || dead[0].ID != bad || dead[0].Account != bookingcomtest.PropertyID(1) {
+				if err != nil || len(dead) != 1 || dead[0].ID != bad ||
+					dead[0].Account != bookingcomtest.PropertyID(1) {
 					t.Fatalf("kept %v, %v", dead, err)
 				}
-				if strings.Contains(string(dead[0].Body), bookingcomtest.CardNumber) || !strings.Contains(string(dead[0].Body), bad) {
+				if strings.Contains(string(dead[0].Body), bookingcomtest.CardNumber) ||
+					!strings.Contains(string(dead[0].Body), bad) {
 					t.Error("what is kept has the card, or is not the reservation")
 				}
 				if waiting, _ := s.Waiting(); waiting != 0 {
@@ -317,8 +332,9 @@ func TestQueueAnswersThatAreNone(t *testing.T) {
 		class retry.Class
 		ruid  string
 	}{
-		"errors":      {`<OTA_HotelResNotifRS><Errors><Error Code="450" ShortText="Guest Example">x</Error></Errors></OTA_HotelResNotifRS><!-- RUID: [r-1] -->`, retry.Client, "r-1"},
-		"auth":        {`<OTA_HotelResNotifRS><Errors><Error Code="497"/></Errors></OTA_HotelResNotifRS>`, retry.Auth, ""},
+		"errors": {`<OTA_HotelResNotifRS><Errors><Error Code="450" ShortText="Guest Example">x</Error></Errors></OTA_HotelResNotifRS><!-- RUID: [r-1] -->`, retry.Client, "r-1"},
+		"auth": {`<OTA_HotelResNotifRS><Errors><Error Code="497"/></Errors></OTA_HotelResNotifRS>`, retry.Auth,
+			""},
 		"late errors": {`<OTA_HotelResNotifRQ><HotelReservations/><Errors><Error Code="450"/></Errors></OTA_HotelResNotifRQ>`, retry.Client, ""},
 		"other":       {`<OTA_Something/>`, retry.Data, ""},
 		"dtd":         {`<!DOCTYPE x [<!ENTITY a "b">]><OTA_HotelResNotifRQ>&a;</OTA_HotelResNotifRQ>`, retry.Data, ""},
@@ -330,7 +346,10 @@ func TestQueueAnswersThatAreNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := server(t, bookingcomtest.Config{Properties: 1, ReservationsPerProperty: 1})
-				d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h1", 0)), func(*http.Request, string) string { return tt.body })
+				d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h1", 0)), func(*http.Request,
+					string) string {
+					return tt.body
+				})
 				var err error
 				for _, err = range d.Receive(t.Context()) {
 					if err == nil {
@@ -354,16 +373,19 @@ func TestDestructiveReadKeepsAll(t *testing.T) {
 		want []string // ids of messages
 		err  bool
 	}{
-		"cut":      {"<reservations>" + reservation + "<reservation><hotel_id>7004411</hotel_id><id>2</id><room>", []string{"1", "2"}, false},
-		"lost end": {"<reservations><reservation><hotel_id>7004411</hotel_id><id>2</id>" + reservation + "</reservations>", []string{"2", "1"}, false},
-		"text":     {"hello 4111 1111 1111 1111", []string{""}, false},
-		"16 bits":  {"\xff\xfe<\x00r\x00>\x00" + strings.Join(strings.Split("4111 1111 1111 1111", ""), "\x00") + "\x00<\x00/\x00r\x00>\x00", []string{""}, false},
-		"other":    {"<something/>", []string{""}, false},
-		"utf-16":   {`<?xml version="1.0" encoding="UTF-16"?><reservations/>`, []string{""}, false},
-		"empty":    {"<reservations/>", nil, false},
-		"nothing":  {"", nil, true},
-		"fault":    {`<fault code="1"/>`, nil, true},
-		"errors":   {`<response><x/><errors><error><code>E</code></error></errors></response>`, nil, true},
+		"cut": {"<reservations>" + reservation + "<reservation><hotel_id>7004411</hotel_id><id>2</id><room>",
+			[]string{"1", "2"}, false},
+		"lost end": {"<reservations><reservation><hotel_id>7004411</hotel_id><id>2</id>" + reservation +
+			"</reservations>", []string{"2", "1"}, false},
+		"text": {"hello 4111 1111 1111 1111", []string{""}, false},
+		"16 bits": {"\xff\xfe<\x00r\x00>\x00" + strings.Join(strings.Split("4111 1111 1111 1111", ""), "\x00") +
+			"\x00<\x00/\x00r\x00>\x00", []string{""}, false},
+		"other":   {"<something/>", []string{""}, false},
+		"utf-16":  {`<?xml version="1.0" encoding="UTF-16"?><reservations/>`, []string{""}, false},
+		"empty":   {"<reservations/>", nil, false},
+		"nothing": {"", nil, true},
+		"fault":   {`<fault code="1"/>`, nil, true},
+		"errors":  {`<response><x/><errors><error><code>E</code></error></errors></response>`, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -388,45 +410,6 @@ func TestDestructiveReadKeepsAll(t *testing.T) {
 					t.Errorf("got %q, %v", got, failed)
 				}
 			})
-		})
-	}
-}
-
-// A list of missed reservations that stays full, or does not say which they are, is no whole one.
-func TestMissedReservationsThatCannotBeHad(t *testing.T) {
-	row := func(id int) string {
-		return fmt.Sprintf(`{"reservation_id":"%d","hotel_id":"7004411"}`, 4_120_000_000+id)
-	}
-	var full []string
-	for i := range 50 {
-		full = append(full, row(i))
-	}
-	for name, tt := range map[string]struct {
-		rows       []string
-		incomplete bool
-	}{
-		"none": {nil, false}, "some": {full[:3], false}, "full": {full, true}, "without a number": {[]string{row(1), `{"hotel_id":"7004411"}`}, true},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := server(t, bookingcomtest.Config{Properties: 1, Recovery: true})
-			in := bookingcomtest.Legacy(s.Hotel("h1", 0))
-			in.Settings = map[string]string{"recovery": "on"}
-			d := tampered(t, s, in, func(r *http.Request, _ string) string {
-				if strings.Contains(r.URL.Path, "missed") {
-					return `{"errors":[],"data":[` + strings.Join(tt.rows, ",") + `]}`
-				}
-				return `<` + strings.TrimPrefix(r.URL.Path, "/hotels/ota/") + `RQ/>` // acknowledged meanwhile
-			})
-			incomplete := ""
-			for page, err := range d.Recover(t.Context(), time.Now()) {
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				incomplete = page.Incomplete
-			}
-			if (incomplete != "") != tt.incomplete {
-				t.Errorf("%s: incomplete %q", name, incomplete)
-			}
 		})
 	}
 }

@@ -55,11 +55,13 @@ const longest = 31
 // have no form here; sell 0 instead.
 //
 // Partly applied is answered with status 200 and errors, which name no night: read the calendar back, or push it again.
-func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day) (driver.Effect, error) {
+func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string,
+	days []driver.Day) (driver.Effect, error) {
 	months, err := d.months(resourceID, days)
 	if err != nil {
 		return driver.Effect{}, &retry.Error{
-			Verdict: retry.Verdict{Class: retry.Client, Sent: retry.Never}, Partner: Partner, Op: pushOp, Integration: d.integration, Err: err,
+			Verdict: retry.Verdict{Class: retry.Client, Sent: retry.Never}, Partner: Partner, Op: pushOp,
+			Integration: d.integration, Err: err,
 		}
 	}
 	effect := driver.Effect{ID: resourceID, Confirmed: true}
@@ -95,7 +97,8 @@ func partly(err error) error {
 func (d *Driver) push(ctx context.Context, q availability) (bool, error) {
 	// States are written, not increments: the same request may be sent again.
 	r, err := driver.Send[*driver.Response](retry.WithIdempotent(ctx, true), d.api, driver.Call{
-		Op: pushOp, Method: http.MethodPost, Path: "/hotels/xml/availability", Body: driver.XML{Value: q}, Header: http.Header{"Accept-Version": {"1.1"}},
+		Op: pushOp, Method: http.MethodPost, Path: "/hotels/xml/availability", Body: driver.XML{Value: q},
+		Header: http.Header{"Accept-Version": {"1.1"}},
 	})
 	if e, ok := errors.AsType[*retry.Error](err); ok && e.Status == http.StatusOK {
 		return false, partly(err) // documented: at least one update was applied, others failed
@@ -112,7 +115,8 @@ func (d *Driver) push(ctx context.Context, q availability) (bool, error) {
 	case err != nil:
 		return false, d.failed(pushOp, r, undecodable, err)
 	case root.child("errors") != nil:
-		return false, partly(d.failed(pushOp, r, verdictOf(root.child("errors", "error", "code").value()), errors.New("errors with status 200")))
+		return false, partly(d.failed(pushOp, r, verdictOf(root.child("errors", "error", "code").value()),
+			errors.New("errors with status 200")))
 	case root.name == "ok":
 		return root.child("warnings") == nil, nil
 	case root.child("warnings") != nil: // the name of this root is not known for certain
@@ -149,7 +153,8 @@ func (d *Driver) months(resourceID string, days []driver.Day) ([]availability, e
 		return nil, errors.Join(errs...)
 	}
 	keys := slices.SortedFunc(maps.Keys(last), func(a, b driver.DayKey) int {
-		return cmp.Or(cmp.Compare(a.Date.String()[:7], b.Date.String()[:7]), cmp.Compare(a.UnitID, b.UnitID), cmp.Compare(a.Date.String(), b.Date.String()),
+		return cmp.Or(cmp.Compare(a.Date.String()[:7], b.Date.String()[:7]), cmp.Compare(a.UnitID, b.UnitID),
+			cmp.Compare(a.Date.String(), b.Date.String()),
 			cmp.Compare(a.RatePlanID, b.RatePlanID))
 	})
 	var out []availability
@@ -183,12 +188,14 @@ func pushable(resourceID, hotel string, day driver.Day) error {
 	bad(hotel == "" && unit != resourceID, "unit_id: another room type than the resource")
 	rate, rated := day.RatePlanID.Get()
 	bad(rated && !digits(rate), "rate_plan_id: not made of digits")
-	ofRate := day.Price.Observed() || day.MinStay.Observed() || day.MaxStay.Observed() || day.Closed.Observed() || day.ClosedToArrival.Observed() ||
+	ofRate := day.Price.Observed() || day.MinStay.Observed() || day.MaxStay.Observed() || day.Closed.Observed() ||
+		day.ClosedToArrival.Observed() ||
 		day.ClosedToDeparture.Observed()
 	bad(ofRate && !rated, "rate_plan_id: missing, and prices and restrictions belong to one")
 	bad(!ofRate && !day.Available.Observed(), "there is nothing to be told")
 	bad(day.Status.Observed() || day.StatusText.Observed(), "status: cannot be told")
-	bad(day.Available.IsNull() || day.Price.IsNull() || day.MinStay.IsNull() || day.MaxStay.IsNull() || day.Closed.IsNull() || day.ClosedToArrival.IsNull() ||
+	bad(day.Available.IsNull() || day.Price.IsNull() || day.MinStay.IsNull() || day.MaxStay.IsNull() ||
+		day.Closed.IsNull() || day.ClosedToArrival.IsNull() ||
 		day.ClosedToDeparture.IsNull() || day.RatePlanID.IsNull(), "a field is null: there is no word for that")
 	bad(day.MinStay.Or(0) > longest || day.MaxStay.Or(0) > longest, "min_stay, max_stay: more than 31 nights")
 	bad(day.Price.Or(driver.Money{}).Amount < 0, "price: negative")

@@ -20,19 +20,23 @@ const pushPath = "POST /hotels/xml/availability"
 func TestSampleAvailability(t *testing.T) {
 	d, s := with(t, map[string]string{pushPath: "availability-ok.xml"}, nil)
 	effect, err := d.PushCalendar(t.Context(), "key", "7004411", []driver.Day{{
-		ResourceID: "7004411", UnitID: driver.Some("700441102"), RatePlanID: driver.Some("31200451"), Date: date("2026-05-08"),
-		Available: driver.Some(2), Price: driver.Some(eur(12500)), Closed: driver.Some(false), MinStay: driver.Some(2), ClosedToArrival: driver.Some(false),
+		ResourceID: "7004411", UnitID: driver.Some("700441102"), RatePlanID: driver.Some("31200451"),
+		Date:      date("2026-05-08"),
+		Available: driver.Some(2), Price: driver.Some(eur(12500)), Closed: driver.Some(false),
+		MinStay: driver.Some(2), ClosedToArrival: driver.Some(false),
 	}})
 	if err != nil || !effect.Confirmed || effect.ID != "7004411" {
 		t.Errorf("%+v, %v", effect, err)
 	}
 	squeeze := func(text string) string {
-		return strings.NewReplacer("\n", "", "  ", "", "></rate>", "/>", "<price1>110.00</price1>", "").Replace(strings.TrimSpace(text))
+		return strings.NewReplacer("\n", "", "  ", "", "></rate>", "/>", "<price1>110.00</price1>",
+			"").Replace(strings.TrimSpace(text))
 	}
 	if got, want := squeeze(s.sent[pushPath][0]), squeeze(string(sample(t, "availability.xml"))); got != want {
 		t.Errorf("sent\n%s\nwant\n%s", got, want)
 	}
-	if got := s.seen[0].Header; got.Get("Accept-Version") != "1.1" || !strings.HasPrefix(got.Get("Content-Type"), "application/xml") {
+	if got := s.seen[0].Header; got.Get("Accept-Version") != "1.1" || !strings.HasPrefix(got.Get("Content-Type"),
+		"application/xml") {
 		t.Errorf("Accept-Version %q, Content-Type %q", got.Get("Accept-Version"), got.Get("Content-Type"))
 	}
 }
@@ -40,9 +44,11 @@ func TestSampleAvailability(t *testing.T) {
 func TestSampleAvailabilityErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := with(t, map[string]string{pushPath: "availability-errors.xml"}, nil)
-		_, err := d.PushCalendar(t.Context(), "key", "7004411", []driver.Day{sold("7004411", "700441199", "2026-05-08", 1)})
+		_, err := d.PushCalendar(t.Context(), "key", "7004411", []driver.Day{sold("7004411", "700441199",
+			"2026-05-08", 1)})
 		e, ok := errors.AsType[*retry.Error](err)
-		if !ok || !errors.Is(err, driver.ErrPartial) || e.Code != "ROOM_ID_INVALID" || e.Class != retry.Client || strings.Contains(err.Error(), "known for this property") {
+		if !ok || !errors.Is(err, driver.ErrPartial) || e.Code != "ROOM_ID_INVALID" || e.Class != retry.Client ||
+			strings.Contains(err.Error(), "known for this property") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -55,9 +61,11 @@ func sold(resource, unit, day string, n int) driver.Day {
 // The partner is told what is in the days: by month, the last of two counts, and again when the answer is lost.
 func TestPushCalendar(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := server(t, bookingcomtest.Config{Properties: 3, Faults: []partnersim.Rule{{Kind: partnersim.Lost, Endpoint: "/hotels/xml/availability", Count: 1}}})
+		s := server(t, bookingcomtest.Config{Properties: 3, Faults: []partnersim.Rule{{Kind: partnersim.Lost,
+			Endpoint: "/hotels/xml/availability", Count: 1}}})
 		d := open(t, s, s.Integration("all"))
-		home, room, rate := bookingcomtest.PropertyID(1), bookingcomtest.UnitID(1, 0), bookingcomtest.RateID(1) // in yen
+		// in yen
+		home, room, rate := bookingcomtest.PropertyID(1), bookingcomtest.UnitID(1, 0), bookingcomtest.RateID(1)
 		var days []driver.Day
 		for i := range 60 {
 			day := sold(home, room, date("2000-02-01").AddDays(i).String(), 9)
@@ -78,11 +86,13 @@ func TestPushCalendar(t *testing.T) {
 			t.Errorf("the first night: %v", got)
 		}
 		got := s.Night(room, rate, "2000-03-31")
-		if want := map[string]string{"price": "9059", "maximumstay_arrival": "7", "closed": "0", "closedondeparture": "1"}; fmt.Sprint(got) != fmt.Sprint(want) {
+		if want := map[string]string{"price": "9059", "maximumstay_arrival": "7", "closed": "0",
+			"closedondeparture": "1"}; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("the last night: got %v, want %v", got, want)
 		}
 		// A room type is a resource, too.
-		if _, err := d.PushCalendar(t.Context(), "key", room, []driver.Day{{ResourceID: room, Date: date("2000-02-01"), Available: driver.Some(0)}}); err != nil {
+		if _, err := d.PushCalendar(t.Context(), "key", room, []driver.Day{{ResourceID: room,
+			Date: date("2000-02-01"), Available: driver.Some(0)}}); err != nil {
 			t.Error(err)
 		}
 		if got := s.Night(room, "", "2000-02-01"); got["roomstosell"] != "0" {
@@ -110,7 +120,8 @@ func TestPushCalendarRefused(t *testing.T) {
 		} {
 			effect, err := d.PushCalendar(t.Context(), "key", home, tt.days)
 			e, ok := errors.AsType[*retry.Error](err)
-			if !ok || errors.Is(err, driver.ErrPartial) != tt.partial || e.Code != "ROOM_ID_INVALID" || effect.Confirmed {
+			if !ok || errors.Is(err, driver.ErrPartial) != tt.partial || e.Code != "ROOM_ID_INVALID" ||
+				effect.Confirmed {
 				t.Errorf("%s: %+v, %v", name, effect, err)
 			}
 		}
@@ -136,14 +147,17 @@ func TestPushCalendarNamesEveryProblem(t *testing.T) {
 		day(func(v *driver.Day) { v.Price, v.RatePlanID = driver.Some(eur(-1)), driver.Some("x") }),
 		day(func(v *driver.Day) { v.Date = driver.Date{} }),
 	})
-	for i, want := range []string{"of another resource", "room type is missing", "rate_plan_id: missing", "nothing to be told", "status: cannot", "is null", "more than 31",
+	for i, want := range []string{"of another resource", "room type is missing", "rate_plan_id: missing",
+		"nothing to be told", "status: cannot", "is null", "more than 31",
 		"negative", "date: required"} {
-		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("day %d: ", i)) || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("day %d: ", i)) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("day %d: want %q in %v", i, want, err)
 		}
 	}
 	for _, id := range []string{"x", "700441101"} {
-		if _, err := d.PushCalendar(t.Context(), "key", id, []driver.Day{sold(id, "700441102", "2026-05-08", 1)}); err == nil {
+		if _, err := d.PushCalendar(t.Context(), "key", id, []driver.Day{sold(id, "700441102", "2026-05-08",
+			1)}); err == nil {
 			t.Errorf("%s is accepted", id)
 		}
 	}
@@ -172,8 +186,12 @@ func TestPushCalendarAnswers(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := server(t, bookingcomtest.Config{Properties: 1})
-			d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h", 0)), func(*http.Request, string) string { return body })
-			effect, err := d.PushCalendar(t.Context(), "key", bookingcomtest.PropertyID(0), []driver.Day{sold(bookingcomtest.PropertyID(0), bookingcomtest.UnitID(0, 0), "2000-02-01", 1)})
+			d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h", 0)), func(*http.Request,
+				string) string {
+				return body
+			})
+			effect, err := d.PushCalendar(t.Context(), "key", bookingcomtest.PropertyID(0),
+				[]driver.Day{sold(bookingcomtest.PropertyID(0), bookingcomtest.UnitID(0, 0), "2000-02-01", 1)})
 			if effect.Confirmed != want.confirmed || retry.ClassOf(err) != want.class {
 				t.Errorf("%s: %+v, class %v, %v", body, effect, retry.ClassOf(err), err)
 			}

@@ -20,7 +20,8 @@ const maxOddities = 100
 
 func (r *reader) note(field string, c driver.Change, lost bool, detail string) {
 	if len(r.odd) < maxOddities {
-		r.odd = append(r.odd, driver.Oddity{Kind: driver.KindTransaction, ID: r.id, Field: field, Change: c, Lost: lost, Detail: detail})
+		r.odd = append(r.odd, driver.Oddity{Kind: driver.KindTransaction, ID: r.id, Field: field, Change: c,
+			Lost: lost, Detail: detail})
 	}
 }
 

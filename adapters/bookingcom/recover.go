@@ -31,7 +31,8 @@ func (d *Driver) Recover(ctx context.Context, since time.Time) pagination.Pages[
 			// to its end, it is as much as can be had.
 			d.take(ctx, changedSince(since.Add(-24*time.Hour)), yield)
 		case since.IsZero():
-			yield(pagination.Page[driver.Message]{Total: -1, Sent: time.Now()}, nil) // it was never read: there is nothing to be missed
+			// it was never read: there is nothing to be missed
+			yield(pagination.Page[driver.Message]{Total: -1, Sent: time.Now()}, nil)
 		default:
 			d.changed(ctx, changedSince(since), yield)
 		}
@@ -80,9 +81,9 @@ func (d *Driver) changed(ctx context.Context, since string, yield func(paginatio
 // pageSize is Reservation Recovery's default.
 const pageSize = 50
 
-// missed reads what Reservation Recovery lists. A reservation leaves the list when it is acknowledged [unverified], so
-// the list is read again as long as it shows new ones. Where it stays full of those that were read, or has one without a
-// number, there is more that cannot be had, and the last page says so.
+// missed reads what Reservation Recovery lists. A reservation leaves the list when it is acknowledged [unverified],
+// so the list is read again as long as it shows new ones. Where it stays full of those that were read, or has one
+// without a number, there is more that cannot be had, and the last page says so.
 func (d *Driver) missed(ctx context.Context, yield func(pagination.Page[driver.Message], error) bool) {
 	const op = "reservations.missed"
 	seen := map[string]bool{}

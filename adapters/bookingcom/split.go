@@ -94,7 +94,8 @@ func brokenPiece(raw []byte) piece {
 		}
 		return ""
 	}
-	return piece{driver.Message{ID: find(otaID, bxmlID), Account: trimZeros(find(otaHotel, bxmlHome)), Body: mask(raw)}, false}
+	return piece{driver.Message{ID: find(otaID, bxmlID), Account: trimZeros(find(otaHotel, bxmlHome)),
+		Body: mask(raw)}, false}
 }
 
 // reservationID returns a reservation's number, "" if it has none.
@@ -127,7 +128,8 @@ func trimZeros(id string) string {
 }
 
 // cardElements are what is emptied: OTA's and B.XML's.
-var cardElements = []string{"CardHolderName", "cc_number", "cc_cvc", "cc_name", "cc_expiration_date", "dc_issue_number", "dc_start_date"}
+var cardElements = []string{"CardHolderName", "cc_number", "cc_cvc", "cc_name", "cc_expiration_date",
+	"dc_issue_number", "dc_start_date"}
 
 // scrub returns a copy of a reservation without its payment card: the secure host is in scope of PCI DSS, and what
 // keeps messages need not be.
@@ -143,7 +145,8 @@ func scrub(raw []byte, n *node) []byte {
 		case slices.Contains(cardElements, e.name):
 			cuts = append(cuts, cut{e.opened - base, e.closing - base, nil})
 		case e.name == "PaymentCard":
-			cuts = append(cuts, cut{e.start - base, e.opened - base, mask(blankAttributes(raw[e.start-base : e.opened-base]))})
+			cuts = append(cuts, cut{e.start - base, e.opened - base,
+				mask(blankAttributes(raw[e.start-base : e.opened-base]))})
 		}
 	})
 	slices.SortFunc(cuts, func(a, b cut) int { return a.from - b.from })

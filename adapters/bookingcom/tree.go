@@ -44,7 +44,8 @@ var (
 // tags, one root, bounded depth and size. What errors say holds no value.
 func parseXML(doc []byte) (*node, error) {
 	d := xml.NewDecoder(bytes.NewReader(doc))
-	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errCharset } // utf8Document has removed those that are known
+	// utf8Document has removed those that are known
+	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errCharset }
 	var root *node
 	var stack []*node
 	var texts [][]byte

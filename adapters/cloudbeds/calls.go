@@ -70,7 +70,8 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 		s.Stream += "/since/" + strconv.FormatInt(since.Unix(), 10)
 	}
 	keep := func(raw json.RawMessage) bool { return of(raw, property) && !before(raw, since) }
-	return list(ctx, d, pagination.Newest, s, opReservations, "reservationID", reservationsPage, query, keep, d.adapt.reservation)
+	return list(ctx, d, pagination.Newest, s, opReservations, "reservationID", reservationsPage, query, keep,
+		d.adapt.reservation)
 }
 
 // of reports whether a row is of the property. One that does not say is taken to be.
@@ -91,7 +92,8 @@ func before(raw json.RawMessage, since time.Time) bool {
 // ResourcesByID implements driver.ResourceGetter by GET getHotelDetails, one call for each. A property that is not the
 // key's is refused with one of two messages, which mean that it is not there; no other refusal does.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
-	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
+	return pagination.ByID(ctx, ids, 1, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource],
+		error) {
 		raw, _, err := d.hotel(ctx, ids[0])
 		if unknown(err) || err == nil && wire.ID(raw, "propertyID") != ids[0] {
 			return pagination.Batch[driver.Resource]{}, nil
@@ -106,8 +108,10 @@ func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pag
 // TransactionsByID implements driver.TransactionGetter by getReservationsWithRateDetails with a list of ids: a row that
 // does not come is not there.
 func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.Pages[driver.Transaction] {
-	return pagination.ByID(ctx, ids, reservationsPage, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
-		q := url.Values{"reservationID": {strings.Join(ids, ",")}, "includeDeleted": {"true"}, "pageNumber": {"1"}, "pageSize": {strconv.Itoa(reservationsPage)}}
+	return pagination.ByID(ctx, ids, reservationsPage, func(ctx context.Context,
+		ids []string) (pagination.Batch[driver.Transaction], error) {
+		q := url.Values{"reservationID": {strings.Join(ids, ",")}, "includeDeleted": {"true"}, "pageNumber": {"1"},
+			"pageSize": {strconv.Itoa(reservationsPage)}}
 		if d.property != "" {
 			q.Set("propertyID", d.property)
 		}
@@ -120,7 +124,8 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 			return pagination.Batch[driver.Transaction]{}, d.failed(opReservations, r, err)
 		}
 		for _, raw := range rows {
-			// Rows that were not asked for say that the filter was ignored, and then a row that is missing says nothing.
+			// Rows that were not asked for say that the filter was ignored, and then a row that is missing says
+			// nothing.
 			if id := wire.ID(raw, "reservationID"); id != "" && !slices.Contains(ids, id) {
 				return pagination.Batch[driver.Transaction]{}, d.failed(opReservations, r, errIgnored)
 			}
@@ -133,37 +138,41 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 // Media implements driver.MediaLister: the photos of getHotelDetails, the property's own first. They have no ids; one
 // is made from the URL. A property that is not there is an error that wraps driver.ErrNotFound.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
-	return pagination.Token(ctx, pagination.Start{Stream: "cloudbeds/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
-		raw, r, err := d.hotel(ctx, resourceID)
-		if unknown(err) || err == nil && wire.ID(raw, "propertyID") != resourceID {
-			err = d.failed(opDetails, r, driver.ErrNotFound)
-		}
-		if err != nil {
-			return pagination.Batch[driver.Media]{}, err
-		}
-		b := d.adapt.photo(resourceID).Each(ctx, d.api, photos(raw))
-		seen := map[string]bool{}
-		b.Items = slices.DeleteFunc(b.Items, func(m driver.Media) bool {
-			again := seen[m.ID]
-			seen[m.ID] = true
-			return again
+	return pagination.Token(ctx, pagination.Start{Stream: "cloudbeds/photos/1"},
+		func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
+			raw, r, err := d.hotel(ctx, resourceID)
+			if unknown(err) || err == nil && wire.ID(raw, "propertyID") != resourceID {
+				err = d.failed(opDetails, r, driver.ErrNotFound)
+			}
+			if err != nil {
+				return pagination.Batch[driver.Media]{}, err
+			}
+			b := d.adapt.photo(resourceID).Each(ctx, d.api, photos(raw))
+			seen := map[string]bool{}
+			b.Items = slices.DeleteFunc(b.Items, func(m driver.Media) bool {
+				again := seen[m.ID]
+				seen[m.ID] = true
+				return again
+			})
+			for i := range b.Items {
+				b.Items[i].Position = driver.Some(i)
+			}
+			return b, nil
 		})
-		for i := range b.Items {
-			b.Items[i].Position = driver.Some(i)
-		}
-		return b, nil
-	})
 }
 
 // paging is a strategy of pages by number.
 type paging func(ctx context.Context, s pagination.Start, first, size int, id func(json.RawMessage) string,
-	fetch func(ctx context.Context, page, size int) (pagination.Batch[json.RawMessage], error)) pagination.Pages[json.RawMessage]
+	fetch func(ctx context.Context, page, size int) (pagination.Batch[json.RawMessage],
+		error)) pagination.Pages[json.RawMessage]
 
 // list pages through a collection by page number.
-func list[T any](ctx context.Context, d *Driver, by paging, s pagination.Start, op, id string, size int, query url.Values,
+func list[T any](ctx context.Context, d *Driver, by paging, s pagination.Start, op, id string, size int,
+	query url.Values,
 	keep func(json.RawMessage) bool, adapt wire.Decoder[T]) pagination.Pages[T] {
 	name := func(raw json.RawMessage) string { return wire.ID(raw, id) }
-	rows := by(ctx, s, 1, size, name, func(ctx context.Context, number, size int) (pagination.Batch[json.RawMessage], error) {
+	rows := by(ctx, s, 1, size, name, func(ctx context.Context, number, size int) (pagination.Batch[json.RawMessage],
+		error) {
 		q := maps.Clone(query)
 		q.Set("pageNumber", strconv.Itoa(number))
 		q.Set("pageSize", strconv.Itoa(size))

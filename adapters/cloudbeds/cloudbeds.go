@@ -123,8 +123,8 @@ func (c Config) credential(env driver.Env) (account string, _ auth.Credential, e
 	}
 	account = c.Account
 	if account == "" {
-		// It is the credential that is suspended. The key of the limit is in errors and metrics, where a credential has no
-		// business.
+		// It is the credential that is suspended. The key of the limit is in errors and metrics, where a credential
+		// has no business.
 		sum := sha256.Sum256([]byte(c.BaseURL + "\x00" + string(c.APIKey)))
 		account = hex.EncodeToString(sum[:8])
 	}

@@ -45,14 +45,14 @@ type Config struct {
 	// RefreshToken is one that was had elsewhere, to begin with: it is used as long as the store of tokens has none.
 	// Usually a human's authorization gives one to the token source instead, see [Config.CodeFlow].
 	RefreshToken auth.Secret
-	// Property is the property to read; "" means all that the key reaches. A key of a group reaches all properties of the
-	// group.
+	// Property is the property to read; "" means all that the key reaches. A key of a group reaches all properties of
+	// the group.
 	Property string
 	// Account is the property or group that the key or the grant is of: integrations with the same one share the limit,
 	// and with OAuth the token. "" means that those with the same key do, and that each with OAuth is alone.
 	Account string
-	// TechnologyPartner says that the vendor lists the host as one, which may make 10 calls a second instead of 5. If it
-	// does not, the credential will be suspended.
+	// TechnologyPartner says that the vendor lists the host as one, which may make 10 calls a second instead of 5. If
+	// it does not, the credential will be suspended.
 	TechnologyPartner bool
 	// Version is the API's; "" means [V13].
 	Version Version
@@ -93,7 +93,8 @@ func (c Config) Integration(id string) driver.Integration {
 // partner, credentials missing or unknown, an unusable URL, an unknown setting or version. It sends nothing.
 func ConfigOf(in driver.Integration) (Config, error) {
 	c := Config{
-		APIKey: in.Credentials[credentialKey], ClientID: string(in.Credentials[credentialClient]), ClientSecret: in.Credentials[credentialSecret],
+		APIKey: in.Credentials[credentialKey], ClientID: string(in.Credentials[credentialClient]),
+		ClientSecret: in.Credentials[credentialSecret],
 		RefreshToken: in.Credentials[credentialRefresh], TechnologyPartner: in.Settings[settingPartner] == "true",
 		Property: in.Settings[settingProperty], Account: in.Account,
 		Version: Version(in.Settings[settingVersion]), BaseURL: in.BaseURL, AdapterVersion: in.AdapterVersion,

@@ -17,10 +17,12 @@ func TestConfigOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.BaseURL != cloudbeds.DefaultBaseURL || c.Version != cloudbeds.V13 || c.AdapterVersion != "v1" || c.Property != "" {
+	if c.BaseURL != cloudbeds.DefaultBaseURL || c.Version != cloudbeds.V13 || c.AdapterVersion != "v1" ||
+		c.Property != "" {
 		t.Errorf("defaults: %+v", c)
 	}
-	full := cloudbeds.Config{APIKey: "k", Property: "190001", Account: "88001", Version: cloudbeds.V12, BaseURL: "http://127.0.0.1:80", AdapterVersion: "v1"}
+	full := cloudbeds.Config{APIKey: "k", Property: "190001", Account: "88001", Version: cloudbeds.V12,
+		BaseURL: "http://127.0.0.1:80", AdapterVersion: "v1"}
 	if c, err = cloudbeds.ConfigOf(full.Integration("a")); err != nil || c != full {
 		t.Errorf("%+v, %v, want what went in", c, err)
 	}
@@ -49,8 +51,10 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"Integration.ID is empty", `Integration.Partner is "guesty"`, `credential "token" is not known`, `setting "color" is not known`,
-		"api_key has a space", "property is not an id", `api_version is "v1.1"`, "BaseURL is not https", `AdapterVersion is "v9"`,
+		"Integration.ID is empty", `Integration.Partner is "guesty"`, `credential "token" is not known`,
+		`setting "color" is not known`,
+		"api_key has a space", "property is not an id", `api_version is "v1.1"`, "BaseURL is not https",
+		`AdapterVersion is "v9"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
@@ -68,9 +72,11 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 	if _, err := reg.OpenIntegration(t.Context(), in); err == nil || !strings.Contains(err.Error(), "api_version") {
 		t.Errorf("opening: %v", err)
 	}
-	for base, want := range map[string]string{"://": "not an absolute URL", "api": "not an absolute URL", "https://u@h": "has a user", "ftp://h": "is not https"} {
+	for base, want := range map[string]string{"://": "not an absolute URL", "api": "not an absolute URL",
+		"https://u@h": "has a user", "ftp://h": "is not https"} {
 		c := cloudbeds.Config{BaseURL: base}
-		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "api_key is missing") {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "api_key is missing") {
 			t.Errorf("%s: %v", base, err)
 		}
 	}

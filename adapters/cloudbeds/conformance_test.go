@@ -35,19 +35,23 @@ func TestConformance(t *testing.T) {
 						s.Change(0.2, round, at)
 						s.ChangeProperties(0.2, round, at)
 					}
-					return drivertest.Partner{Server: s.Server, Integration: s.Integration("group-1"), Change: change}, nil
+					return drivertest.Partner{Server: s.Server, Integration: s.Integration("group-1"),
+						Change: change}, nil
 				},
 				Resources: 43, Transactions: 215, Media: 4, MediaOf: "190002",
 				// Two room types with two rates each, in three windows: a rate's row has all its nights of one.
 				CalendarFrom: night, CalendarTo: night.AddDays(89), Days: 4 * 90,
 				PushTo: "7736451000000", PushStatus: driver.StatusCheckedOut,
 				PushDays: []driver.Day{
-					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night, Price: driver.Some(driver.Money{Amount: 9950, Currency: "EUR"})},
-					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night.AddDays(1), Closed: driver.Some(true)},
+					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night,
+						Price: driver.Some(driver.Money{Amount: 9950, Currency: "EUR"})},
+					{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: night.AddDays(1),
+						Closed: driver.Some(true)},
 				},
-				PushCall:     "/api/v1.3/p*",
-				WebhookKinds: []string{"reservation/created", "reservation/deleted", "guest/assigned", "integration/appstate_changed", "night_audit/completed"},
-				Canaries:     []string{cloudbedstest.CardID, "@guests.example.com", "Guest Example"},
+				PushCall: "/api/v1.3/p*",
+				WebhookKinds: []string{"reservation/created", "reservation/deleted", "guest/assigned",
+					"integration/appstate_changed", "night_audit/completed"},
+				Canaries: []string{cloudbedstest.CardID, "@guests.example.com", "Guest Example"},
 			}
 			if oauth {
 				h.TokenPath = "/api/v1.3/access_token"

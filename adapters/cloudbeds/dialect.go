@@ -43,16 +43,21 @@ var known = []struct {
 	scope retry.Scope
 }{
 	// documented: developers.cloudbeds.com, common API errors
-	{"scope required for this call was not granted", "Scope required for this call was not granted by property.", retry.Auth, retry.Endpoint},
+	{"scope required for this call was not granted", "Scope required for this call was not granted by property.",
+		retry.Auth, retry.Endpoint},
 	{"none of the included property id", noProperty, retry.Client, retry.Request},
-	{`please specify "propertyid"`, `Please specify "propertyID" parameter for this call.`, retry.Client, retry.Request},
+	{`please specify "propertyid"`, `Please specify "propertyID" parameter for this call.`, retry.Client,
+		retry.Request},
 	{"inactive user", "Inactive user.", retry.Auth, retry.Credential},
 	{"invalid property status", "Invalid property status.", retry.Auth, retry.Credential},
-	{"resource owner or authorization server denied", "The resource owner or authorization server denied the request.", retry.Auth, retry.Credential},
+	{"resource owner or authorization server denied",
+		"The resource owner or authorization server denied the request.", retry.Auth, retry.Credential},
 	{"refresh token is invalid", "The refresh token is invalid.", retry.Auth, retry.Credential},
-	{"authorization code is invalid", "The authorization code is invalid or has expired.", retry.Auth, retry.Credential},
+	{"authorization code is invalid", "The authorization code is invalid or has expired.", retry.Auth,
+		retry.Credential},
 	// seen in client code: a property that uninstalled the application
-	{"not available to be connected", "The application is not available to be connected.", retry.Auth, retry.Credential},
+	{"not available to be connected", "The application is not available to be connected.", retry.Auth,
+		retry.Credential},
 	// seen in client code
 	{"unknown method", "Unknown method.", retry.Client, retry.Request},
 }

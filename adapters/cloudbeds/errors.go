@@ -27,12 +27,14 @@ func (d *Driver) failed(op string, r *driver.Response, err error) *retry.Error {
 // messages are taken for it: another refusal must not make a property look deleted.
 func unknown(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
-	return ok && e.Class == retry.Client && (e.Message == noProperty || e.Message == "Parameter propertyID is not valid")
+	return ok && e.Class == retry.Client &&
+		(e.Message == noProperty || e.Message == "Parameter propertyID is not valid")
 }
 
 // wantsMore reports whether err is the refusal of a call that lacks a parameter, or has the wrong verb.
 func wantsMore(err error) bool {
 	e, ok := errors.AsType[*retry.Error](err)
 	return ok && e.Class == retry.Client &&
-		(strings.HasPrefix(e.Message, "Parameter ") && strings.HasSuffix(e.Message, " is required") || e.Message == "Unknown method.")
+		(strings.HasPrefix(e.Message, "Parameter ") && strings.HasSuffix(e.Message, " is required") ||
+			e.Message == "Unknown method.")
 }

@@ -28,9 +28,12 @@ const (
 
 // events are those that this driver has notices for (documented, but seen in others' lists of them only).
 var events = []string{
-	"reservation/created", "reservation/status_changed", "reservation/dates_changed", "reservation/accommodation_status_changed",
-	"reservation/accommodation_type_changed", "reservation/accommodation_changed", "reservation/deleted", "reservation/notes_changed",
-	"reservation/custom_fields_changed", "guest/created", "guest/assigned", "guest/removed", "guest/details_changed", "guest/accommodation_changed",
+	"reservation/created", "reservation/status_changed", "reservation/dates_changed",
+	"reservation/accommodation_status_changed",
+	"reservation/accommodation_type_changed", "reservation/accommodation_changed", "reservation/deleted",
+	"reservation/notes_changed",
+	"reservation/custom_fields_changed", "guest/created", "guest/assigned", "guest/removed", "guest/details_changed",
+	"guest/accommodation_changed",
 	"integration/appstate_changed",
 }
 
@@ -181,7 +184,8 @@ func (d *Driver) subscription(s webhook.Subscription) (url.Values, error) {
 		return nil, errors.New("a subscription is of one event and one URL")
 	}
 	if !slices.Contains(events, s.Events[0]) {
-		return nil, fmt.Errorf("the event %s is not known", strconv.QuoteToASCII(s.Events[0][:min(len(s.Events[0]), 60)]))
+		return nil, fmt.Errorf("the event %s is not known", strconv.QuoteToASCII(s.Events[0][:min(len(s.Events[0]),
+			60)]))
 	}
 	object, action, _ := strings.Cut(s.Events[0], "/")
 	form := url.Values{"object": {object}, "action": {action}, "endpointUrl": {s.URL}}

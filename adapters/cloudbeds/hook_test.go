@@ -50,30 +50,44 @@ func TestNotices(t *testing.T) {
 			"reservationId": "7736451029384" }`, webhook.TransactionChanged, "7736451029384", at(1793265170.55)},
 		{"guest", "", `{ "version": "1.0", "event": "guest/assigned", "timestamp": 1793215203.118, "propertyId": 190001, "guestId": 50400123, "reservationId": 7736451029384 }`,
 			webhook.TransactionChanged, "7736451029384", at(1793215203.118)},
-		{"deleted stays, as a canceled one", "", `{"event":"reservation/deleted","reservationId":"1"}`, webhook.TransactionChanged, "1", time.Time{}},
-		{"both spellings", "", `{"event":"reservation/created","reservationID":"","reservationId":"5"}`, webhook.TransactionChanged, "5", time.Time{}},
-		{"as a form", form, "event=reservation%2Fcreated&reservationID=7&timestamp=1793215203.5", webhook.TransactionChanged, "7", at(1793215203.5)},
-		{"a guest of nothing", "", `{"event":"guest/details_changed","guestId":5}`, "guest/details_changed", "", time.Time{}},
-		{"the application was removed", "", `{"event":"integration/appstate_changed","newState":"disabled"}`, webhook.AuthRevoked, "", time.Time{}},
-		{"by another name", "", `{"event":"integration/appstate_changed","app_state":"DISABLED"}`, webhook.AuthRevoked, "", time.Time{}},
-		{"the application was enabled", "", `{"event":"integration/appstate_changed","state":"enabled"}`, "integration/appstate_changed", "", time.Time{}},
-		{"rates were written", "", `{"event":"api_queue_task/rate_status_changed"}`, "api_queue_task/rate_status_changed", "", time.Time{}},
+		{"deleted stays, as a canceled one", "", `{"event":"reservation/deleted","reservationId":"1"}`,
+			webhook.TransactionChanged, "1", time.Time{}},
+		{"both spellings", "", `{"event":"reservation/created","reservationID":"","reservationId":"5"}`,
+			webhook.TransactionChanged, "5", time.Time{}},
+		{"as a form", form, "event=reservation%2Fcreated&reservationID=7&timestamp=1793215203.5",
+			webhook.TransactionChanged, "7", at(1793215203.5)},
+		{"a guest of nothing", "", `{"event":"guest/details_changed","guestId":5}`, "guest/details_changed", "",
+			time.Time{}},
+		{"the application was removed", "", `{"event":"integration/appstate_changed","newState":"disabled"}`,
+			webhook.AuthRevoked, "", time.Time{}},
+		{"by another name", "", `{"event":"integration/appstate_changed","app_state":"DISABLED"}`,
+			webhook.AuthRevoked, "", time.Time{}},
+		{"the application was enabled", "", `{"event":"integration/appstate_changed","state":"enabled"}`,
+			"integration/appstate_changed", "", time.Time{}},
+		{"rates were written", "", `{"event":"api_queue_task/rate_status_changed"}`,
+			"api_queue_task/rate_status_changed", "", time.Time{}},
 		{"nothing", "", `{}`, "", "", time.Time{}},
-		{"a time that is none", "", `{"event":"night_audit/completed","timestamp":"soon"}`, "night_audit/completed", "", time.Time{}},
+		{"a time that is none", "", `{"event":"night_audit/completed","timestamp":"soon"}`, "night_audit/completed",
+			"", time.Time{}},
 	} {
 		got, err := d.Notices(webhook.Event{ContentType: tt.contentType, Body: []byte(tt.body)})
 		if err != nil || (len(got) == 1) != (tt.kind != "") {
 			t.Errorf("%s: %v, %v", tt.name, got, err)
 			continue
 		}
-		if len(got) == 1 && (got[0].Kind != tt.kind || got[0].Record != tt.record || got[0].Version.At.Sub(tt.at).Abs() > time.Millisecond || !got[0].Thin) {
-			t.Errorf("%s: %s of %q at %v, want %s of %q at %v", tt.name, got[0].Kind, got[0].Record, got[0].Version.At, tt.kind, tt.record, tt.at)
+		if len(got) == 1 && (got[0].Kind != tt.kind || got[0].Record != tt.record ||
+			got[0].Version.At.Sub(tt.at).Abs() > time.Millisecond || !got[0].Thin) {
+			t.Errorf("%s: %s of %q at %v, want %s of %q at %v", tt.name, got[0].Kind, got[0].Record,
+				got[0].Version.At, tt.kind, tt.record, tt.at)
 		}
 	}
 	for name, e := range map[string]webhook.Event{
-		"no body": {}, "text": {Body: []byte("CANARY")}, "cut": {Body: []byte(`{"event":"CANARY`)}, "a bad form": {ContentType: form, Body: []byte("%ZZCANARY")},
-		"an array": {Body: []byte(`["CANARY"]`)}, "of no reservation": {Body: []byte(`{"event":"reservation/created","x":"CANARY"}`)},
-		"an id that cannot be one": {Body: []byte(`{"event":"reservation/created","reservationID":"` + strings.Repeat("CANARY", 50) + `"}`)},
+		"no body": {}, "text": {Body: []byte("CANARY")}, "cut": {Body: []byte(`{"event":"CANARY`)},
+		"a bad form":        {ContentType: form, Body: []byte("%ZZCANARY")},
+		"an array":          {Body: []byte(`["CANARY"]`)},
+		"of no reservation": {Body: []byte(`{"event":"reservation/created","x":"CANARY"}`)},
+		"an id that cannot be one": {Body: []byte(`{"event":"reservation/created","reservationID":"` +
+			strings.Repeat("CANARY", 50) + `"}`)},
 	} {
 		if got, err := d.Notices(e); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v, %v; want an error that does not quote it", name, got, err)
@@ -99,7 +113,8 @@ func TestNotices(t *testing.T) {
 func FuzzNotices(f *testing.F) {
 	d := offline(f, good())
 	for _, s := range []string{
-		`{"event":"reservation/created","reservationID":1,"timestamp":1e300}`, `event=reservation/created&reservationID=7`, `{"EVENT":"guest/x","Event":{},"reservationid":""}`, "[", "",
+		`{"event":"reservation/created","reservationID":1,"timestamp":1e300}`,
+		`event=reservation/created&reservationID=7`, `{"EVENT":"guest/x","Event":{},"reservationid":""}`, "[", "",
 	} {
 		f.Add(true, s)
 		f.Add(false, s)
@@ -114,7 +129,8 @@ func FuzzNotices(f *testing.F) {
 			t.Errorf("%v, %v", got, err)
 		}
 		for _, n := range got {
-			if n.Kind == "" || len(n.Record) > 200 || !n.Thin || n.Kind == webhook.TransactionChanged && n.Record == "" {
+			if n.Kind == "" || len(n.Record) > 200 || !n.Thin || n.Kind == webhook.TransactionChanged &&
+				n.Record == "" {
 				t.Errorf("%q is a notice of %q about %q", body, n.Kind, n.Record)
 			}
 		}
@@ -124,7 +140,8 @@ func FuzzNotices(f *testing.F) {
 // From registration to the record: the simulated partner is told of the URL, sends there, and what it said is read
 // back.
 func TestWebhooksEndToEnd(t *testing.T) {
-	for name, removal := range map[string]cloudbedstest.Removal{"documented": cloudbedstest.Documented, "by endpoint": cloudbedstest.ByEndpoint, "undead": cloudbedstest.Undead} {
+	for name, removal := range map[string]cloudbedstest.Removal{"documented": cloudbedstest.Documented,
+		"by endpoint": cloudbedstest.ByEndpoint, "undead": cloudbedstest.Undead} {
 		t.Run(name, func(t *testing.T) {
 			c := cloudbedstest.Config{Properties: 2, ReservationsPerProperty: 5, Odd: 2, Removal: removal}
 			group(t, nil, c, func(t *testing.T, s *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
@@ -133,28 +150,40 @@ func TestWebhooksEndToEnd(t *testing.T) {
 					t.Fatal(err)
 				}
 				want := webhook.Want{Key: "a", Base: "https://hooks.example.com/cloudbeds/a", Partner: d.Webhooks()}
-				if rep, err := sub.Reconcile(t.Context(), d, want); err != nil || len(rep.Added) != len(d.SubscriptionTerms().Events) {
+				if rep, err := sub.Reconcile(t.Context(), d, want); err != nil ||
+					len(rep.Added) != len(d.SubscriptionTerms().Events) {
 					t.Fatalf("registered: %+v, %v", rep, err)
 				}
-				if rep, err := sub.Reconcile(t.Context(), d, want); err != nil || len(rep.Added)+len(rep.Removed)+len(rep.Changed) > 0 {
+				if rep, err := sub.Reconcile(t.Context(), d, want); err != nil ||
+					len(rep.Added)+len(rep.Removed)+len(rep.Changed) > 0 {
 					t.Errorf("the day after: %+v, %v", rep, err)
 				}
 				var kept []webhook.Event
 				handler, err := webhook.NewHandler(webhook.Config{
-					Resolve: func(r *http.Request) (webhook.Endpoint, error) { return sub.Endpoint(r, "a", "", d.Webhooks()) },
-					Sink:    webhook.SinkFunc(func(_ context.Context, e webhook.Event) error { kept = append(kept, e); return nil }),
+					Resolve: func(r *http.Request) (webhook.Endpoint, error) {
+						return sub.Endpoint(r, "a", "",
+							d.Webhooks())
+					},
+					Sink: webhook.SinkFunc(func(_ context.Context, e webhook.Event) error {
+						kept = append(kept,
+							e)
+						return nil
+					}),
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
 				ids := slices.Collect(s.ReservationIDs())
-				for _, event := range []string{"reservation/status_changed", "reservation/dates_changed", "guest/assigned"} {
+				for _, event := range []string{"reservation/status_changed", "reservation/dates_changed",
+					"guest/assigned"} {
 					to := s.Hooks(event)
 					if len(to) != 1 {
 						t.Fatalf("%s goes to %d URLs", event, len(to))
 					}
-					for _, u := range []string{to[0], strings.TrimSuffix(to[0], to[0][len(to[0])-4:]) + "abcd"} { // and a stranger's guess
-						req := httptest.NewRequest(http.MethodPost, u, strings.NewReader(string(s.Event(event, 3, time.Now()))))
+					// and a stranger's guess
+					for _, u := range []string{to[0], strings.TrimSuffix(to[0], to[0][len(to[0])-4:]) + "abcd"} {
+						req := httptest.NewRequest(http.MethodPost, u, strings.NewReader(string(s.Event(event, 3,
+							time.Now()))))
 						req.Header.Set("Content-Type", "application/json")
 						w := httptest.NewRecorder()
 						handler.ServeHTTP(w, req)
@@ -169,8 +198,12 @@ func TestWebhooksEndToEnd(t *testing.T) {
 				var read []string
 				router := webhook.Router{
 					Translate: d.Notices, Confirm: driver.Confirm(d),
-					Default: func(_ context.Context, n webhook.Notice) error { return fmt.Errorf("nobody expected %s", n.Kind) },
-					Routes: map[string]webhook.Route{webhook.TransactionChanged: func(_ context.Context, n webhook.Notice) error {
+					Default: func(_ context.Context, n webhook.Notice) error {
+						return fmt.Errorf("nobody expected %s",
+							n.Kind)
+					},
+					Routes: map[string]webhook.Route{webhook.TransactionChanged: func(_ context.Context,
+						n webhook.Notice) error {
 						c := n.Confirmed.(driver.Confirmed)
 						read = append(read, c.Record.(*driver.Transaction).ID)
 						return nil
@@ -204,7 +237,8 @@ func TestWebhooksEndToEnd(t *testing.T) {
 
 func TestRegistrar(t *testing.T) {
 	c := cloudbedstest.Config{Properties: 2, Odd: -1}
-	group(t, map[string]string{"property": "190001"}, c, func(t *testing.T, s *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
+	group(t, map[string]string{"property": "190001"}, c, func(t *testing.T, s *cloudbedstest.Server,
+		d *cloudbeds.Driver, _ *requests) {
 		sub := webhook.Subscription{URL: "https://hooks.example.com/a/token", Events: []string{"reservation/created"}}
 		first, err := d.Subscribe(t.Context(), sub)
 		again, err2 := d.Subscribe(t.Context(), sub)
@@ -212,12 +246,15 @@ func TestRegistrar(t *testing.T) {
 			t.Errorf("subscribed: %v, %v, %v, %v", first, again, err, err2)
 		}
 		list, err := d.Subscriptions(t.Context())
-		if err != nil || len(list) != 1 || list[0].ID != first.ID || list[0].URL != sub.URL || !slices.Equal(list[0].Events, sub.Events) {
+		if err != nil || len(list) != 1 || list[0].ID != first.ID || list[0].URL != sub.URL ||
+			!slices.Equal(list[0].Events, sub.Events) {
 			t.Errorf("listed: %v, %v", list, err)
 		}
 		for name, bad := range map[string]webhook.Subscription{
-			"no event": {URL: "https://h"}, "two events": {URL: "https://h", Events: []string{"reservation/created", "reservation/deleted"}},
-			"no URL": {Events: []string{"reservation/created"}}, "an event that is none": {URL: "https://h", Events: []string{"reservation/all\nCANARY" + strings.Repeat("x", 100)}},
+			"no event": {URL: "https://h"}, "two events": {URL: "https://h", Events: []string{"reservation/created",
+				"reservation/deleted"}},
+			"no URL": {Events: []string{"reservation/created"}}, "an event that is none": {URL: "https://h",
+				Events: []string{"reservation/all\nCANARY" + strings.Repeat("x", 100)}},
 		} {
 			if _, err := d.Subscribe(t.Context(), bad); retry.ClassOf(err) != retry.Client {
 				t.Errorf("%s: %v", name, err)
@@ -233,9 +270,11 @@ func TestRegistrar(t *testing.T) {
 	// Another property's subscriptions, seen with a key of the group, are not this integration's.
 	group(t, nil, c, func(t *testing.T, s *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
 		for _, property := range []string{"190001", "190002"} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+cloudbedstest.Host+"/api/v1.3/postWebhook", strings.NewReader(url.Values{
-				"object": {"reservation"}, "action": {"created"}, "endpointUrl": {"https://h/" + property}, "propertyID": {property},
-			}.Encode()))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+				"https://"+cloudbedstest.Host+"/api/v1.3/postWebhook", strings.NewReader(url.Values{
+					"object": {"reservation"}, "action": {"created"}, "endpointUrl": {"https://h/" + property},
+					"propertyID": {property},
+				}.Encode()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -264,7 +303,8 @@ func TestRegistrar(t *testing.T) {
 		sub := webhook.Subscription{ID: "1", URL: "https://h", Events: []string{"reservation/created"}}
 		_, subErr := d.Subscribe(t.Context(), sub)
 		_, listErr := d.Subscriptions(t.Context())
-		for name, err := range map[string]error{"subscribe": subErr, "list": listErr, "unsubscribe": d.Unsubscribe(t.Context(), sub)} {
+		for name, err := range map[string]error{"subscribe": subErr, "list": listErr,
+			"unsubscribe": d.Unsubscribe(t.Context(), sub)} {
 			if e, ok := errors.AsType[*retry.Error](err); !ok || e.Class != retry.Client {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -28,26 +28,33 @@ const v1 = "v1"
 // Cloudbeds is known to send most numbers as texts, ids as either, "" for nothing and arrays as objects: the decoders
 // are loose.
 var adapters = map[string]adapter{v1: {
-	hotel:       wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"propertyID"}, Private: private, Loose: true, Read: hotel},
-	reservation: wire.Decoder[driver.Transaction]{Kind: driver.KindTransaction, ID: []string{"reservationID"}, Private: private, Loose: true, Read: reservation},
-	roomType:    wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"roomTypeID"}, Private: private, Loose: true, Read: roomType},
-	rate:        wire.Decoder[rateRow]{Kind: driver.KindDay, ID: []string{"rateID"}, Private: private, Loose: true, Read: rate},
+	hotel: wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"propertyID"},
+		Private: private, Loose: true, Read: hotel},
+	reservation: wire.Decoder[driver.Transaction]{Kind: driver.KindTransaction, ID: []string{"reservationID"},
+		Private: private, Loose: true, Read: reservation},
+	roomType: wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"roomTypeID"},
+		Private: private, Loose: true, Read: roomType},
+	rate: wire.Decoder[rateRow]{Kind: driver.KindDay, ID: []string{"rateID"}, Private: private, Loose: true,
+		Read: rate},
 	day: func(r rateRow, property string, currency driver.Opt[string]) wire.Decoder[driver.Day] {
-		return wire.Decoder[driver.Day]{Kind: driver.KindDay, Private: private, Loose: true, Read: func(o wire.Object) (driver.Day, error) {
-			return day(o, r, property, currency)
-		}}
+		return wire.Decoder[driver.Day]{Kind: driver.KindDay, Private: private, Loose: true,
+			Read: func(o wire.Object) (driver.Day, error) {
+				return day(o, r, property, currency)
+			}}
 	},
 	photo: func(property string) wire.Decoder[driver.Media] {
-		return wire.Decoder[driver.Media]{Kind: driver.KindMedia, Private: private, Loose: true, Read: func(o wire.Object) (driver.Media, error) {
-			return photo(o, property)
-		}}
+		return wire.Decoder[driver.Media]{Kind: driver.KindMedia, Private: private, Loose: true,
+			Read: func(o wire.Object) (driver.Media, error) {
+				return photo(o, property)
+			}}
 	},
 }}
 
 // private are the fields that are taken out of what is kept: cards, which Cloudbeds says not to store, and guests'
 // papers.
 var private = []string{
-	"cardsOnFile", "guestBirthdate", "guestBirthDate", "guestDocumentType", "guestDocumentNumber", "guestDocumentIssueDate",
+	"cardsOnFile", "guestBirthdate", "guestBirthDate", "guestDocumentType", "guestDocumentNumber",
+	"guestDocumentIssueDate",
 	"guestDocumentIssuingCountry", "guestDocumentExpirationDate",
 }
 

@@ -44,7 +44,8 @@ func (c Config) Client(transport http.RoundTripper) auth.RefreshToken {
 // by the API (seen). A start from Cloudbeds' marketplace comes back without a state (seen): the flow refuses it, as it
 // must, and the human starts again at the host.
 func (c Config) CodeFlow(transport http.RoundTripper, scopes ...string) auth.CodeFlowConfig {
-	return auth.CodeFlowConfig{Client: c.Client(transport), AuthorizeURL: c.endpoint(authorizeHost, "oauth"), Scopes: scopes}
+	return auth.CodeFlowConfig{Client: c.Client(transport), AuthorizeURL: c.endpoint(authorizeHost, "oauth"),
+		Scopes: scopes}
 }
 
 // endpoint returns the URL of an OAuth endpoint, below BaseURL if there is one, else at the host.

@@ -171,7 +171,8 @@ func TestCodeFlow(t *testing.T) {
 		start := httptest.NewRecorder()
 		flow.Start().ServeHTTP(start, httptest.NewRequest(http.MethodPost, "https://host.example/start", nil))
 		page := start.Header().Get("Location")
-		if !strings.HasPrefix(page, "https://hotels.cloudbeds.com/api/v1.3/oauth?") || !strings.Contains(page, "scope=read%3Ahotel+read%3Areservation") {
+		if !strings.HasPrefix(page, "https://hotels.cloudbeds.com/api/v1.3/oauth?") ||
+			!strings.Contains(page, "scope=read%3Ahotel+read%3Areservation") {
 			t.Errorf("the browser is sent to %s", page)
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, page, nil)
@@ -204,11 +205,16 @@ func TestCodeFlow(t *testing.T) {
 
 func TestOAuthEndpoints(t *testing.T) {
 	for base, want := range map[string][2]string{
-		"":                            {"https://hotels.cloudbeds.com/api/v1.3/oauth", "https://api.cloudbeds.com/api/v1.3/access_token"},
-		"https://api.cloudbeds.com/":  {"https://hotels.cloudbeds.com/api/v1.3/oauth", "https://api.cloudbeds.com/api/v1.3/access_token"},
-		"https://eu.cloudbeds.com":    {"https://eu.cloudbeds.com/api/v1.3/oauth", "https://eu.cloudbeds.com/api/v1.3/access_token"},
-		"http://127.0.0.1:8080/api":   {"http://127.0.0.1:8080/api/v1.3/oauth", "http://127.0.0.1:8080/api/v1.3/access_token"},
-		"https://not a base, refused": {"https://hotels.cloudbeds.com/api/v1.3/oauth", "https://api.cloudbeds.com/api/v1.3/access_token"},
+		"": {"https://hotels.cloudbeds.com/api/v1.3/oauth",
+			"https://api.cloudbeds.com/api/v1.3/access_token"},
+		"https://api.cloudbeds.com/": {"https://hotels.cloudbeds.com/api/v1.3/oauth",
+			"https://api.cloudbeds.com/api/v1.3/access_token"},
+		"https://eu.cloudbeds.com": {"https://eu.cloudbeds.com/api/v1.3/oauth",
+			"https://eu.cloudbeds.com/api/v1.3/access_token"},
+		"http://127.0.0.1:8080/api": {"http://127.0.0.1:8080/api/v1.3/oauth",
+			"http://127.0.0.1:8080/api/v1.3/access_token"},
+		"https://not a base, refused": {"https://hotels.cloudbeds.com/api/v1.3/oauth",
+			"https://api.cloudbeds.com/api/v1.3/access_token"},
 	} {
 		c := cloudbeds.Config{BaseURL: base, ClientID: "c", ClientSecret: "s"}
 		f := c.CodeFlow(nil)

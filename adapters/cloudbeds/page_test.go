@@ -40,8 +40,10 @@ func TestEnvelopes(t *testing.T) {
 // An answer without rows is an error and never an empty page: what an empty page does not list is taken for deleted.
 func TestNoPageWithoutRows(t *testing.T) {
 	for _, in := range []string{
-		``, ` `, `<html>CANARY</html>`, `"CANARY"`, `null`, `{"success":true}`, `{"success":true,"data":[{"x":"CANARY"`, `[]`, `{"message":"CANARY"}`,
-		`{"success":true,"data":"CANARY"}`, `{"success":true,"data":null}`, `{"success":true,"data":null,"total":3}`, `{"success":true,"data":{"a":"CANARY"}}`, `{"data":7}`,
+		``, ` `, `<html>CANARY</html>`, `"CANARY"`, `null`, `{"success":true}`,
+		`{"success":true,"data":[{"x":"CANARY"`, `[]`, `{"message":"CANARY"}`,
+		`{"success":true,"data":"CANARY"}`, `{"success":true,"data":null}`, `{"success":true,"data":null,"total":3}`,
+		`{"success":true,"data":{"a":"CANARY"}}`, `{"data":7}`,
 	} {
 		env, err := readEnvelope([]byte(in), "")
 		if err == nil {
@@ -77,8 +79,10 @@ func TestRefusals(t *testing.T) {
 		`{"success":false,"message":"Inactive user"}`:                                                                               {retry.Auth, retry.Credential},
 		`{"status":false,"error":"server_error","error_description":"The authorization code is invalid or has expired.","data":[]}`: {retry.Auth, retry.Credential},
 	} {
-		v, judged := classify(retry.Exchange{Response: &http.Response{StatusCode: 200, ContentLength: -1, Header: http.Header{}}, Body: []byte(in)})
-		if v.Class != want.class || judged != (want.class != retry.OK) || judged && (v.Scope != want.scope || v.Fault || v.Sent != retry.Answered) {
+		v, judged := classify(retry.Exchange{Response: &http.Response{StatusCode: 200, ContentLength: -1,
+			Header: http.Header{}}, Body: []byte(in)})
+		if v.Class != want.class || judged != (want.class != retry.OK) || judged &&
+			(v.Scope != want.scope || v.Fault || v.Sent != retry.Answered) {
 			t.Errorf("%s: %v, want %v", in, v, want)
 		}
 	}
@@ -91,7 +95,8 @@ func TestRefusals(t *testing.T) {
 		{&http.Response{StatusCode: 404, ContentLength: -1, Header: html}, retry.OK, 0}, // HTTP's own rules know it
 		{&http.Response{StatusCode: 200, ContentLength: 9}, retry.OK, peekBytes},
 	} {
-		if v, judged := classify(retry.Exchange{Response: c.r}); v.Class != c.class || judged != (c.class != retry.OK) || peek(c.r) != c.peek {
+		if v, judged := classify(retry.Exchange{Response: c.r}); v.Class != c.class ||
+			judged != (c.class != retry.OK) || peek(c.r) != c.peek {
 			t.Errorf("%d, %d bytes: %v, peeks at %d", c.r.StatusCode, c.r.ContentLength, v, peek(c.r))
 		}
 	}

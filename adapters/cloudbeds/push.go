@@ -58,7 +58,8 @@ func (d *Driver) PushCalendar(
 			return driver.Effect{}, err
 		}
 		if currency = c.Or(""); currency == "" {
-			return driver.Effect{}, d.unsent(opPatchRate, errors.New("the property has no currency, so no price can be written"))
+			return driver.Effect{}, d.unsent(opPatchRate,
+				errors.New("the property has no currency, so no price can be written"))
 		}
 	}
 	all, err := intervals(property, currency, days)
@@ -73,7 +74,8 @@ func (d *Driver) PushCalendar(
 		fields, err := d.write(ctx, opPatchRate, http.MethodPost, formOf(part))
 		if err != nil {
 			if len(jobs) > 0 {
-				err = fmt.Errorf("%w: jobs %s are queued, what follows is not: %w", driver.ErrPartial, strings.Join(jobs, ","), err)
+				err = fmt.Errorf("%w: jobs %s are queued, what follows is not: %w", driver.ErrPartial,
+					strings.Join(jobs, ","), err)
 			}
 			return driver.Effect{ID: strings.Join(jobs, ",")}, err
 		}
@@ -160,7 +162,8 @@ func intervals(property, currency string, days []driver.Day) ([]interval, error)
 	})
 	merged := all[:0]
 	for _, i := range all {
-		if n := len(merged) - 1; n >= 0 && merged[n].rate == i.rate && merged[n].fields == i.fields && merged[n].to.Days(i.from) == 1 {
+		if n := len(merged) - 1; n >= 0 && merged[n].rate == i.rate && merged[n].fields == i.fields &&
+			merged[n].to.Days(i.from) == 1 {
 			merged[n].to = i.to
 			continue
 		}
@@ -184,7 +187,8 @@ func intervalOf(property, currency string, day driver.Day) (interval, error) {
 	bad(day.Status.Observed() || day.StatusText.Observed(), "a status cannot be written, Closed can")
 	bad(day.Available.Observed(), "Available cannot be written: the partner counts rooms itself")
 	for name, null := range map[string]bool{
-		"Price": day.Price.IsNull(), "MinStay": day.MinStay.IsNull(), "MaxStay": day.MaxStay.IsNull(), "Closed": day.Closed.IsNull(),
+		"Price": day.Price.IsNull(), "MinStay": day.MinStay.IsNull(), "MaxStay": day.MaxStay.IsNull(),
+		"Closed":          day.Closed.IsNull(),
 		"ClosedToArrival": day.ClosedToArrival.IsNull(), "ClosedToDeparture": day.ClosedToDeparture.IsNull(),
 	} {
 		bad(null, name+" is null")

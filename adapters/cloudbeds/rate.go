@@ -111,7 +111,8 @@ func (d *Driver) days(
 	ctx context.Context, property string, currency driver.Opt[string], begin, end driver.Date,
 ) (pagination.Batch[driver.Day], error) {
 	env, r, err := d.call(ctx, opRatePlans, "/"+opRatePlans, url.Values{
-		"propertyIDs": {property}, "startDate": {begin.String()}, "endDate": {end.AddDays(1).String()}, "detailedRates": {"true"},
+		"propertyIDs": {property}, "startDate": {begin.String()}, "endDate": {end.AddDays(1).String()},
+		"detailedRates": {"true"},
 	})
 	if err != nil {
 		return pagination.Batch[driver.Day]{}, err
@@ -161,7 +162,8 @@ func roomType(o wire.Object) (driver.Resource, error) {
 
 // rate is version 1 for the rows of getRatePlans. One without details has no days.
 func rate(o wire.Object) (rateRow, error) {
-	r := rateRow{property: wire.Parse(o, "propertyID", "an id of digits", digits), unit: o.Ref("roomTypeID"), rate: o.Ref("rateID")}
+	r := rateRow{property: wire.Parse(o, "propertyID", "an id of digits", digits), unit: o.Ref("roomTypeID"),
+		rate: o.Ref("rateID")}
 	switch o.Type("roomRateDetailed") {
 	case 0, 'n':
 	case '[', '{':

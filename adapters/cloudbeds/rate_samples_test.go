@@ -72,7 +72,8 @@ func TestOddRates(t *testing.T) {
 		}
 	}
 	// Without a currency a price is not known, not 0.
-	days, _, err := daysOf([]byte(`{"rateID":1,"roomRateDetailed":[{"date":"2026-12-01","rate":5}]}`), driver.Null[string]())
+	days, _, err := daysOf([]byte(`{"rateID":1,"roomRateDetailed":[{"date":"2026-12-01","rate":5}]}`),
+		driver.Null[string]())
 	if err != nil || len(days) != 1 || !days[0].Price.IsZero() {
 		t.Errorf("without a currency: %v, %v", days, err)
 	}
@@ -82,7 +83,8 @@ func TestSampleRoomTypes(t *testing.T) {
 	// The fields are the specification's, the values composed.
 	raw := `{"roomTypeID":"514202","propertyID":"190001","roomTypeName":"Six Bed Dorm","roomTypeNameShort":"D6","roomTypeDescription":"","isPrivate":false,
 		"maxGuests":6,"adultsIncluded":1,"childrenIncluded":0}`
-	for _, raw := range []string{raw, strings.NewReplacer(`"514202"`, "514202", `"190001"`, "190001", ":6", `:"6"`).Replace(raw)} {
+	for _, raw := range []string{raw, strings.NewReplacer(`"514202"`, "514202", `"190001"`, "190001", ":6",
+		`:"6"`).Replace(raw)} {
 		r, odd, err := adapters[v1].roomType.One([]byte(raw))
 		if err != nil || len(odd) > 0 || driver.Validate(r) != nil {
 			t.Fatal(odd, err)
@@ -94,11 +96,13 @@ func TestSampleRoomTypes(t *testing.T) {
 	}
 }
 
-// Whatever the partner sends for rates: no day that is invalid, of another date than it says, or without what it is about.
+// Whatever the partner sends for rates: no day that is invalid, of another date than it says, or without what it is
+// about.
 func FuzzRate(f *testing.F) {
 	f.Add(string(rowsOf(f, "rate-plans", "rateID")[0]))
 	for _, s := range []string{
-		`{"rateID":"1","roomRateDetailed":{"x":{"date":"2026-02-30"}}}`, `{"rateID":1,"roomRateDetailed":[{"date":"9999-12-31","rate":"1e300"},7]}`, `[]`, `{"rateID":{}}`,
+		`{"rateID":"1","roomRateDetailed":{"x":{"date":"2026-02-30"}}}`,
+		`{"rateID":1,"roomRateDetailed":[{"date":"9999-12-31","rate":"1e300"},7]}`, `[]`, `{"rateID":{}}`,
 	} {
 		f.Add(s)
 	}
@@ -108,7 +112,8 @@ func FuzzRate(f *testing.F) {
 			t.Errorf("%v", err)
 		}
 		for _, day := range days {
-			if !day.Date.Valid() || day.ResourceID == "" || day.RatePlanID.Or("") == "" || len(day.Raw) > 0 && !json.Valid(day.Raw) {
+			if !day.Date.Valid() || day.ResourceID == "" || day.RatePlanID.Or("") == "" || len(day.Raw) > 0 &&
+				!json.Valid(day.Raw) {
 				t.Errorf("%s: %s, raw %q", raw, day, day.Raw)
 			}
 			if err := driver.Validate(day); err != nil {
@@ -132,8 +137,9 @@ func FuzzIntervals(f *testing.F) {
 		for n, b := range what {
 			id := fmt.Sprint("rate-", n%int(rates%3+1))
 			days = append(days, driver.Day{
-				ResourceID: "7", RatePlanID: driver.Some(id), Date: first.AddDays(n / 2), MinStay: driver.Some(int(b % 4)),
-				Price: driver.Some(driver.Money{Amount: int64(b), Currency: "EUR"}),
+				ResourceID: "7", RatePlanID: driver.Some(id), Date: first.AddDays(n / 2),
+				MinStay: driver.Some(int(b % 4)),
+				Price:   driver.Some(driver.Money{Amount: int64(b), Currency: "EUR"}),
 			})
 			want[id+" "+first.AddDays(n/2).String()] = fmt.Sprintf("%d.%02d %d", b/100, b%100, b%4)
 		}
@@ -145,7 +151,10 @@ func FuzzIntervals(f *testing.F) {
 		form := formOf(all)
 		for r := 0; form.Has(fmt.Sprintf("rates[%d][rateID]", r)); r++ {
 			for i := 0; ; i++ {
-				field := func(name string) string { return form.Get(fmt.Sprintf("rates[%d][interval][%d][%s]", r, i, name)) }
+				field := func(name string) string {
+					return form.Get(fmt.Sprintf("rates[%d][interval][%d][%s]", r, i,
+						name))
+				}
 				if field("startDate") == "" {
 					break
 				}

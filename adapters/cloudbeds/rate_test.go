@@ -27,25 +27,31 @@ func date(t testing.TB, s string) driver.Date {
 }
 
 func TestRoomTypes(t *testing.T) {
-	group(t, nil, cloudbedstest.Config{Properties: 13}, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
+	group(t, nil, cloudbedstest.Config{Properties: 13}, func(t *testing.T, _ *cloudbedstest.Server,
+		d *cloudbeds.Driver, _ *requests) {
 		got := all(t, d.RoomTypes(t.Context(), driver.Query{}))
-		if len(got) != 26 || got[1].ParentID.Or("") != "190001" || got[1].Capacity.Or(0) != 6 || got[1].InternalName.Or("") != "D6" {
+		if len(got) != 26 || got[1].ParentID.Or("") != "190001" || got[1].Capacity.Or(0) != 6 ||
+			got[1].InternalName.Or("") != "D6" {
 			t.Errorf("%d room types: %v", len(got), got)
 		}
-		if got := all(t, d.RoomTypes(t.Context(), driver.Query{ResourceID: "190003"})); len(got) != 2 || got[0].ParentID.Or("") != "190003" {
+		if got := all(t, d.RoomTypes(t.Context(), driver.Query{ResourceID: "190003"})); len(got) != 2 ||
+			got[0].ParentID.Or("") != "190003" {
 			t.Errorf("of one property: %v", got)
 		}
 	})
-	group(t, map[string]string{"property": "190001"}, cloudbedstest.Config{Properties: 2}, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, seen *requests) {
-		if got := all(t, d.RoomTypes(t.Context(), driver.Query{ResourceID: "190002"})); len(got) != 0 || len(seen.urls) != 0 {
-			t.Errorf("of another property: %v, %d calls", got, len(seen.urls))
-		}
-	})
+	group(t, map[string]string{"property": "190001"}, cloudbedstest.Config{Properties: 2},
+		func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, seen *requests) {
+			if got := all(t, d.RoomTypes(t.Context(), driver.Query{ResourceID: "190002"})); len(got) != 0 ||
+				len(seen.urls) != 0 {
+				t.Errorf("of another property: %v, %d calls", got, len(seen.urls))
+			}
+		})
 }
 
 func TestCalendar(t *testing.T) {
 	for _, odd := range []int{-1, 1} {
-		group(t, nil, cloudbedstest.Config{Properties: 3, Odd: odd}, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, seen *requests) {
+		group(t, nil, cloudbedstest.Config{Properties: 3, Odd: odd}, func(t *testing.T, _ *cloudbedstest.Server,
+			d *cloudbeds.Driver, seen *requests) {
 			from, to := date(t, "2026-12-15"), date(t, "2027-02-14")
 			days := all(t, d.Calendar(t.Context(), "190003", from, to))
 			if len(days) != 62*4 || len(seen.urls) != 3 {
@@ -54,8 +60,10 @@ func TestCalendar(t *testing.T) {
 			seenKeys := map[driver.DayKey]bool{}
 			for _, day := range days {
 				p, ok := day.Price.Get()
-				if !ok || p.Currency != "VND" || p.Amount < 100 || p.Amount > 150 || !day.Available.Observed() || day.MinStay.Or(0) != 1 || day.MaxStay.Or(1) != 0 ||
-					day.Closed.Or(true) || !day.ClosedToArrival.Observed() || day.ResourceID != "190003" || len(day.Raw) == 0 || day.AdapterVersion != "v1" {
+				if !ok || p.Currency != "VND" || p.Amount < 100 || p.Amount > 150 || !day.Available.Observed() ||
+					day.MinStay.Or(0) != 1 || day.MaxStay.Or(1) != 0 ||
+					day.Closed.Or(true) || !day.ClosedToArrival.Observed() || day.ResourceID != "190003" ||
+					len(day.Raw) == 0 || day.AdapterVersion != "v1" {
 					t.Fatalf("%s: %+v", day, day)
 				}
 				seenKeys[day.Key()] = true
@@ -79,20 +87,23 @@ func TestCalendar(t *testing.T) {
 }
 
 func TestPushCalendar(t *testing.T) {
-	group(t, nil, cloudbedstest.Config{Properties: 2, Odd: -1}, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, seen *requests) {
+	group(t, nil, cloudbedstest.Config{Properties: 2, Odd: -1}, func(t *testing.T, _ *cloudbedstest.Server,
+		d *cloudbeds.Driver, seen *requests) {
 		first := date(t, "2026-12-01")
 		var days []driver.Day
 		for n := range 45 {
 			day := driver.Day{ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: first.AddDays(n)}
 			day.Price = driver.Some(driver.Money{Amount: 9950, Currency: "EUR"})
 			if n >= 10 {
-				day.Price = driver.Some(driver.Money{Amount: int64(10000 + n), Currency: "EUR"}) // each night another price: an interval each
+				// each night another price: an interval each
+				day.Price = driver.Some(driver.Money{Amount: int64(10000 + n), Currency: "EUR"})
 			}
 			day.MinStay, day.Closed = driver.Some(2), driver.Some(n == 3)
 			days = append(days, day)
 		}
 		days = append(days, driver.Day{ // the later one counts
-			ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: first, MaxStay: driver.Some(14), ClosedToArrival: driver.Some(true), ClosedToDeparture: driver.Some(false),
+			ResourceID: "190002", RatePlanID: driver.Some("900200"), Date: first, MaxStay: driver.Some(14),
+			ClosedToArrival: driver.Some(true), ClosedToDeparture: driver.Some(false),
 		})
 		effect, err := d.PushCalendar(t.Context(), "effect-1", "190002", days)
 		if err != nil || effect.Confirmed || effect.ID != "job-0001,job-0002" {
@@ -118,7 +129,8 @@ func TestPushCalendar(t *testing.T) {
 				if day.MaxStay.Or(0) != 14 || !day.ClosedToArrival.Or(false) || day.MinStay.Or(0) != 1 {
 					t.Errorf("%s: %+v", day, day)
 				}
-			} else if p, _ := day.Price.Get(); p.Amount != want || day.MinStay.Or(0) != 2 || day.Closed.Or(false) != (n == 3) {
+			} else if p, _ := day.Price.Get(); p.Amount != want || day.MinStay.Or(0) != 2 ||
+				day.Closed.Or(false) != (n == 3) {
 				t.Errorf("%s: %v, shortest stay %v, closed %v", day, p, day.MinStay, day.Closed)
 			}
 		}
@@ -133,17 +145,20 @@ func TestPushCalendar(t *testing.T) {
 
 // Everything that cannot be written is named, and nothing is.
 func TestPushCalendarRefuses(t *testing.T) {
-	group(t, nil, cloudbedstest.Config{Properties: 1, Odd: -1}, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, seen *requests) {
+	group(t, nil, cloudbedstest.Config{Properties: 1, Odd: -1}, func(t *testing.T, _ *cloudbedstest.Server,
+		d *cloudbeds.Driver, seen *requests) {
 		on := date(t, "2026-12-01")
 		good := driver.Day{ResourceID: "190001", RatePlanID: driver.Some("900100"), Date: on, Closed: driver.Some(true)}
 		bad := good
 		bad.ResourceID, bad.RatePlanID, bad.Date = "2", driver.Opt[string]{}, driver.Date{}
 		bad.Status, bad.Available = driver.Some(driver.DayBlocked), driver.Some(3)
-		bad.Price, bad.MinStay, bad.MaxStay, bad.Closed = driver.Some(driver.Money{Amount: -1, Currency: "EUR"}), driver.Some(-1), driver.Null[int](), driver.Null[bool]()
+		bad.Price, bad.MinStay, bad.MaxStay, bad.Closed = driver.Some(driver.Money{Amount: -1,
+			Currency: "EUR"}), driver.Some(-1), driver.Null[int](), driver.Null[bool]()
 		empty := driver.Day{ResourceID: "190001", RatePlanID: driver.Some("900100"), Date: on}
 		_, err := d.PushCalendar(t.Context(), "e", "190001", []driver.Day{good, bad, empty})
 		for _, want := range []string{
-			"another property's", "does not name a rate", "Date is none", "a status cannot", "Available cannot", "Price is negative",
+			"another property's", "does not name a rate", "Date is none", "a status cannot", "Available cannot",
+			"Price is negative",
 			"minLos is negative", "MaxStay is null", "Closed is null", "nothing is to be written",
 		} {
 			if retry.ClassOf(err) != retry.Client || !strings.Contains(err.Error(), want) {
@@ -161,12 +176,14 @@ func TestPushCalendarRefuses(t *testing.T) {
 		foreign := good
 		foreign.Price = driver.Some(driver.Money{Amount: 1, Currency: "JPY"})
 		_, err = d.PushCalendar(t.Context(), "e", "190001", []driver.Day{foreign})
-		if n := seen.puts(http.MethodPost); retry.ClassOf(err) != retry.Client || !strings.Contains(err.Error(), "the property's currency") || n != 0 {
+		if n := seen.puts(http.MethodPost); retry.ClassOf(err) != retry.Client ||
+			!strings.Contains(err.Error(), "the property's currency") || n != 0 {
 			t.Errorf("another currency: %v after %d writes", err, n)
 		}
 		derived := good
 		derived.RatePlanID = driver.Some("900101")
-		if _, err := d.PushCalendar(t.Context(), "e", "190001", []driver.Day{derived}); retry.ClassOf(err) != retry.Client || errors.Is(err, driver.ErrPartial) {
+		if _, err := d.PushCalendar(t.Context(), "e", "190001",
+			[]driver.Day{derived}); retry.ClassOf(err) != retry.Client || errors.Is(err, driver.ErrPartial) {
 			t.Errorf("a derived rate: %v", err)
 		}
 		// The first call is taken, the second is not.
@@ -187,10 +204,12 @@ func TestPushCalendarRefuses(t *testing.T) {
 func TestPushedCalendar(t *testing.T) {
 	push := func(t *testing.T, d *cloudbeds.Driver) (driver.Effect, error) {
 		return d.PushCalendar(t.Context(), "e", "190001", []driver.Day{{
-			ResourceID: "190001", RatePlanID: driver.Some("900100"), Date: date(t, "2026-12-01"), Closed: driver.Some(true),
+			ResourceID: "190001", RatePlanID: driver.Some("900100"), Date: date(t, "2026-12-01"),
+			Closed: driver.Some(true),
 		}})
 	}
-	c := cloudbedstest.Config{Properties: 1, Odd: -1, Faults: []partnersim.Rule{{Kind: "x-refused", Endpoint: "/api/v1.3/getRateJobs"}}}
+	c := cloudbedstest.Config{Properties: 1, Odd: -1, Faults: []partnersim.Rule{{Kind: "x-refused",
+		Endpoint: "/api/v1.3/getRateJobs"}}}
 	group(t, nil, c, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
 		if e, err := push(t, d); err != nil || e.Confirmed || e.ID != "job-0001" {
 			t.Errorf("the job cannot be asked for: %+v, %v; it is queued all the same", e, err)
@@ -216,22 +235,23 @@ func TestPushedCalendar(t *testing.T) {
 }
 
 func TestTechnologyPartner(t *testing.T) {
-	group(t, map[string]string{"technology_partner": "true"}, cloudbedstest.Config{Properties: 1, Partner: true}, func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
-		began := time.Now()
-		for range 30 {
-			if err := d.Check(t.Context()); err != nil {
-				t.Fatal(err)
+	group(t, map[string]string{"technology_partner": "true"}, cloudbedstest.Config{Properties: 1, Partner: true},
+		func(t *testing.T, _ *cloudbedstest.Server, d *cloudbeds.Driver, _ *requests) {
+			began := time.Now()
+			for range 30 {
+				if err := d.Check(t.Context()); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if took := time.Since(began); took < 2*time.Second || took > 4*time.Second {
-			t.Errorf("30 calls took %v, want 2 to 4 s at 10 a second", took)
-		}
-		names := []string{}
-		for _, l := range d.Info().Limits {
-			names = append(names, l.Name)
-		}
-		if !slices.Equal(names, []string{"api", "partner"}) {
-			t.Errorf("limits %v", names)
-		}
-	})
+			if took := time.Since(began); took < 2*time.Second || took > 4*time.Second {
+				t.Errorf("30 calls took %v, want 2 to 4 s at 10 a second", took)
+			}
+			names := []string{}
+			for _, l := range d.Info().Limits {
+				names = append(names, l.Name)
+			}
+			if !slices.Equal(names, []string{"api", "partner"}) {
+				t.Errorf("limits %v", names)
+			}
+		})
 }

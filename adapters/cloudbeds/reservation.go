@@ -116,7 +116,8 @@ func customer(o wire.Object) driver.Opt[driver.Customer] {
 			continue
 		}
 		text := func(f string) string { return g.Word(f).Or("") }
-		c.FirstName, c.LastName, c.Phone = text("guestFirstName"), text("guestLastName"), g.First(g.Word, "guestPhone", "guestCellPhone").Or("")
+		c.FirstName, c.LastName, c.Phone = text("guestFirstName"), text("guestLastName"), g.First(g.Word,
+			"guestPhone", "guestCellPhone").Or("")
 		if c.ID == "" {
 			c.ID = text("guestID")
 		}
@@ -154,7 +155,8 @@ func rooms(o wire.Object, t *driver.Transaction) {
 			p := party(r)
 			total.Adults, total.Children, total.Total = total.Adults+p.Adults, total.Children+p.Children, total.Total+p.Total
 			stays = append(stays, driver.Stay{
-				ResourceID: t.ResourceID.Or(""), UnitID: r.Ref("roomID").Or(""), Start: date("roomCheckIn", "startDate"), End: date("roomCheckOut", "endDate"), Party: p,
+				ResourceID: t.ResourceID.Or(""), UnitID: r.Ref("roomID").Or(""),
+				Start: date("roomCheckIn", "startDate"), End: date("roomCheckOut", "endDate"), Party: p,
 			})
 		}
 	}

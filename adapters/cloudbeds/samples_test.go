@@ -85,7 +85,8 @@ func TestSamplePhotos(t *testing.T) {
 		}
 		urls = append(urls, m.URL.Or(""), m.ThumbnailURL.Or(""))
 	}
-	want := []string{"https://images.example.com/bay.jpg", "https://images.example.com/bay_t.jpg", "https://images.example.com/bar.jpg", "https://images.example.com/bar_t.jpg"}
+	want := []string{"https://images.example.com/bay.jpg", "https://images.example.com/bay_t.jpg",
+		"https://images.example.com/bar.jpg", "https://images.example.com/bar_t.jpg"}
 	if !slices.Equal(urls, want) {
 		t.Errorf("%q, want %q", urls, want)
 	}
@@ -141,7 +142,8 @@ func TestSampleReservations(t *testing.T) {
 			if err := driver.Validate(r); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if kept := string(r.Raw); strings.Contains(kept, "cardsOnFile") || strings.Contains(kept, "guestBirthdate") || strings.Contains(kept, "guestDocument") {
+			if kept := string(r.Raw); strings.Contains(kept, "cardsOnFile") ||
+				strings.Contains(kept, "guestBirthdate") || strings.Contains(kept, "guestDocument") {
 				t.Errorf("%s: what must not be kept is kept: %s", name, kept)
 			}
 		}
@@ -158,7 +160,8 @@ func TestOddReservations(t *testing.T) {
 		"11": {"", "startDate: not a date; status: a value that is not known", "startDate: not a date"},
 		"12": {"", "", errEnds.Error()},
 		"":   {"", "reservationID: no id", "reservationID: missing"},
-		"14": {`{"id": "14", "status": null, "status_text": null, "party": {}}`, "adults: negative; estimatedArrivalTime: not a time of day; propertyCurrency: not a currency; rooms: not an array", ""},
+		"14": {`{"id": "14", "status": null, "status_text": null, "party": {}}`,
+			"adults: negative; estimatedArrivalTime: not a time of day; propertyCurrency: not a currency; rooms: not an array", ""},
 	}
 	rows := rowsOf(t, "odd-reservations", "reservationID")
 	if len(rows) != len(want) {
@@ -186,8 +189,10 @@ func TestOddHotels(t *testing.T) {
 		`{"propertyCurrency": null, "propertyImage": 7, "propertyAddress": []}`:                                      {`"currency": null, "address": null`, "propertyImage: not an array"},
 		`{"propertyCurrency": 7, "propertyAddress": "x", "propertyPolicy": []}`:                                      {``, "propertyAddress: not an object; propertyCurrency: not an array"},
 		`{"propertyAddress": {"propertyLatitude": "91", "propertyLongitude": "east"}, "propertyAmenities": {"a":1}}`: {`"address": {}`, "propertyAddress.propertyLatitude: out of range; propertyAddress.propertyLongitude: not a number; propertyAmenities: not an array"},
-		`{"propertyTimezone": "` + strings.Repeat("z", 101) + `", "propertyName": {}}`:                               {``, "propertyName: not a text; propertyTimezone: too long for a time zone"},
-		`{"propertyAmenities": "Bar", "propertyImage": "//i.example.com/1.jpg"}`:                                     {`"amenities": ["Bar"], "cover_url": "https://i.example.com/1.jpg"`, ""},
+		`{"propertyTimezone": "` + strings.Repeat("z", 101) +
+			`", "propertyName": {}}`: {``,
+			"propertyName: not a text; propertyTimezone: too long for a time zone"},
+		`{"propertyAmenities": "Bar", "propertyImage": "//i.example.com/1.jpg"}`: {`"amenities": ["Bar"], "cover_url": "https://i.example.com/1.jpg"`, ""},
 	} {
 		r, odd, err := adapters[v1].hotel.One([]byte(`{"propertyID": 1, ` + in[1:]))
 		if err != nil {
@@ -201,7 +206,8 @@ func TestOddHotels(t *testing.T) {
 		}
 		same(t, r, `{"id": "1"`+want.record+`}`)
 	}
-	for _, in := range []string{`{}`, `7`, `{"propertyID": ""}`, `{"propertyID": "` + strings.Repeat("1", 300) + `"}`, `{"propertyID": {}}`} {
+	for _, in := range []string{`{}`, `7`, `{"propertyID": ""}`, `{"propertyID": "` + strings.Repeat("1", 300) + `"}`,
+		`{"propertyID": {}}`} {
 		if _, _, err := adapters[v1].hotel.One([]byte(in)); err == nil {
 			t.Errorf("%s is a property", in)
 		}

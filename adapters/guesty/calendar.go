@@ -19,22 +19,24 @@ type Calendar string
 
 // The calendars.
 const (
-	// Minified is the current one, since 2025. It has no state for a day but the reasons why it is blocked, and no number of units.
+	// Minified is the current one, since 2025. It has no state for a day but the reasons why it is blocked, and no
+	// number of units.
 	Minified Calendar = "minified"
-	// Full is GET /availability-pricing/api/calendar/listings/{id}, which Minified supersedes: with a state for each day, and with how many units of a
-	// multi-unit listing are left.
+	// Full is GET /availability-pricing/api/calendar/listings/{id}, which Minified supersedes: with a state for each
+	// day, and with how many units of a multi-unit listing are left.
 	Full Calendar = "full"
 )
 
 const (
 	calendarPath = "/availability-pricing/api/calendar/listings/"
 	opCalendar   = "calendar.read"
-	// calendarDays is how many days are asked for at once: no bound is documented for reading, and clients ask for 12 to 24 months.
+	// calendarDays is how many days are asked for at once: no bound is documented for reading, and clients ask for 12
+	// to 24 months.
 	calendarDays = 366
 )
 
-// Calendar implements driver.CalendarLister, in the integration's [Calendar], a year a call. A listing that is not there is an error that wraps
-// driver.ErrNotFound.
+// Calendar implements driver.CalendarLister, in the integration's [Calendar], a year a call. A listing that is not
+// there is an error that wraps driver.ErrNotFound.
 func (d *Driver) Calendar(ctx context.Context, resourceID string, from, to driver.Date) pagination.Pages[driver.Day] {
 	if !from.Valid() || !to.Valid() {
 		return pagination.Fail[driver.Day]("", fmt.Errorf("guesty: calendar: %w", driver.ErrDate))
@@ -79,20 +81,23 @@ type (
 )
 
 // days reads the calendar from first to last.
-func (d *Driver) days(ctx context.Context, listing string, first, last driver.Date) (pagination.Batch[driver.Day], error) {
+func (d *Driver) days(ctx context.Context, listing string, first, last driver.Date) (pagination.Batch[driver.Day],
+	error) {
 	query := url.Values{"startDate": {first.String()}, "endDate": {last.String()}}
 	var b pagination.Batch[driver.Day]
 	var err error
 	if d.calendar == Full {
 		query.Set("includeAllotment", "true")
 		var env classicCalendar
-		if env, err = driver.Get[classicCalendar](ctx, d.api, opCalendar, driver.Path(calendarPath+"{}", listing), query); err == nil {
+		if env, err = driver.Get[classicCalendar](ctx, d.api, opCalendar, driver.Path(calendarPath+"{}", listing),
+			query); err == nil {
 			b = d.adapt.day(listing).Each(ctx, d.api, env.Data.Days)
 		}
 	} else {
 		query.Set("view", "compact")
 		var env minifiedCalendar
-		if env, err = driver.Get[minifiedCalendar](ctx, d.api, opCalendar, driver.Path(calendarPath+"minified/{}", listing), query); err == nil {
+		if env, err = driver.Get[minifiedCalendar](ctx, d.api, opCalendar, driver.Path(calendarPath+"minified/{}",
+			listing), query); err == nil {
 			b = d.adapt.blocks(listing, currencyCode(env.Days.Currency)).Each(ctx, d.api, env.Days.Calendar)
 		}
 	}
@@ -100,11 +105,15 @@ func (d *Driver) days(ctx context.Context, listing string, first, last driver.Da
 		return b, err
 	}
 	sent := len(b.Items)
-	b.Items = slices.DeleteFunc(b.Items, func(day driver.Day) bool { return first.Days(day.Date) < 0 || day.Date.Days(last) < 0 })
+	b.Items = slices.DeleteFunc(b.Items, func(day driver.Day) bool {
+		return first.Days(day.Date) < 0 ||
+			day.Date.Days(last) < 0
+	})
 	if sent > 0 && len(b.Items) == 0 {
 		// A server that ignores the dates would send the same days for ever.
 		return b, &retry.Error{
-			Verdict: retry.Verdict{Class: retry.Data, Sent: retry.Answered, Fault: true}, Partner: Partner, Op: opCalendar,
+			Verdict: retry.Verdict{Class: retry.Data, Sent: retry.Answered, Fault: true}, Partner: Partner,
+			Op:  opCalendar,
 			Err: fmt.Errorf("%w: %w: no day is one that was asked for", driver.ErrUndecodable, pagination.ErrLoop),
 		}
 	}
@@ -151,14 +160,15 @@ func day(o wire.Object, listing string, currency driver.Opt[string]) (driver.Day
 	rec := o.Record(v1)
 	d := driver.Day{
 		ResourceID: listing, MinStay: o.Count("minNights"), Price: o.Money("price", currency),
-		ClosedToArrival: o.Flag("cta"), ClosedToDeparture: o.Flag("ctd"), Raw: rec.Raw, AdapterVersion: rec.AdapterVersion,
+		ClosedToArrival: o.Flag("cta"), ClosedToDeparture: o.Flag("ctd"), Raw: rec.Raw,
+		AdapterVersion: rec.AdapterVersion,
 	}
 	d.Date, _ = o.Date("date").Get()
 	return d, o.Lost("date")
 }
 
-// fullDay is version 1 for the days of [Full]. A day of a multi-unit listing is free while units are left, whatever its state says; only where there is no
-// allotment does the state count.
+// fullDay is version 1 for the days of [Full]. A day of a multi-unit listing is free while units are left, whatever
+// its state says; only where there is no allotment does the state count.
 func fullDay(o wire.Object, listing string) (driver.Day, error) {
 	d, err := day(o, listing, o.Currency("currency"))
 	if err != nil {
@@ -176,7 +186,8 @@ func fullDay(o wire.Object, listing string) (driver.Day, error) {
 	return closed(d), nil
 }
 
-// blockedDay is version 1 for the days of [Minified], whose state is what blocks them. Where several things do, a booking comes before a hold before a block.
+// blockedDay is version 1 for the days of [Minified], whose state is what blocks them. Where several things do, a
+// booking comes before a hold before a block.
 func blockedDay(o wire.Object, listing, currency string) (driver.Day, error) {
 	c := driver.Opt[string]{}
 	if currency != "" {
@@ -193,7 +204,8 @@ func blockedDay(o wire.Object, listing, currency string) (driver.Day, error) {
 	}
 	d.Status = driver.Some(driver.DayAvailable)
 	var codes []string
-	rank := map[driver.DayStatus]int{driver.DayAvailable: 0, driver.DayBlocked: 1, driver.DayReserved: 2, driver.DayBooked: 3}
+	rank := map[driver.DayStatus]int{driver.DayAvailable: 0, driver.DayBlocked: 1, driver.DayReserved: 2,
+		driver.DayBooked: 3}
 	for _, code := range blocks.Names() {
 		if !blocks.Flag(code).Or(false) {
 			continue

@@ -31,7 +31,8 @@ func readDays(body []byte, c Calendar) (pagination.Batch[driver.Day], error) {
 	if err := driver.Decode(body, "", &env); err != nil {
 		return pagination.Batch[driver.Day]{}, err
 	}
-	return a.blocks("L", currencyCode(env.Days.Currency)).Each(nil, nil, env.Days.Calendar), nil //nolint:staticcheck // likewise
+	//nolint:staticcheck // likewise
+	return a.blocks("L", currencyCode(env.Days.Currency)).Each(nil, nil, env.Days.Calendar), nil
 }
 
 func TestSampleCalendars(t *testing.T) {
@@ -88,15 +89,18 @@ func TestSampleCalendars(t *testing.T) {
 func TestNoCalendarWithoutDays(t *testing.T) {
 	for in, c := range map[string]Calendar{
 		`{"status":200,"message":"OK"}`: Full, `{"data":{}}`: Full, `{"data":{"days":null}}`: Full, `{"data":[]}`: Full,
-		`{"days":{}}`: Minified, `{"days":[]}`: Minified, `{"days":{"calendar":null}}`: Minified, `{"message":"CANARY"}`: Minified,
+		`{"days":{}}`: Minified, `{"days":[]}`: Minified, `{"days":{"calendar":null}}`: Minified,
+		`{"message":"CANARY"}`: Minified,
 	} {
-		if _, err := readDays([]byte(in), c); !errors.Is(err, driver.ErrUndecodable) || strings.Contains(err.Error(), "CANARY") {
+		if _, err := readDays([]byte(in), c); !errors.Is(err, driver.ErrUndecodable) ||
+			strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%s: %v", in, err)
 		}
 	}
 }
 
-// Whatever comes, each day of a calendar is read or rejected; what is read is valid, and closed exactly if it is known not to be for sale.
+// Whatever comes, each day of a calendar is read or rejected; what is read is valid, and closed exactly if it is
+// known not to be for sale.
 func FuzzCalendar(f *testing.F) {
 	for _, b := range samples(f) {
 		f.Add(b, false)
@@ -170,7 +174,8 @@ func TestDaysThatCannotBePushed(t *testing.T) {
 	_, err := latest("L", []driver.Day{
 		{ResourceID: "M", Date: date},
 		{ResourceID: "L"},
-		{ResourceID: "L", Date: date, UnitID: driver.Some("u"), RatePlanID: driver.Some("r"), Available: driver.Some(1), MaxStay: driver.Some(3)},
+		{ResourceID: "L", Date: date, UnitID: driver.Some("u"), RatePlanID: driver.Some("r"),
+			Available: driver.Some(1), MaxStay: driver.Some(3)},
 		{ResourceID: "L", Date: date, Status: driver.Some(driver.DayBooked)},
 		{ResourceID: "L", Date: date, Status: driver.Some(driver.DayAvailable), Closed: driver.Some(true)},
 		{ResourceID: "L", Date: date, Price: driver.Null[driver.Money](), MinStay: driver.Some(0)},
@@ -179,12 +184,14 @@ func TestDaysThatCannotBePushed(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"day 0, 2026-12-01: is of another listing", "day 1", "UnitID", "RatePlanID", "Available", "MaxStay", "is booked", "contradict", "Price is null", "MinStay is 0", "Price is negative"} {
+	for _, want := range []string{"day 0, 2026-12-01: is of another listing", "day 1", "UnitID", "RatePlanID",
+		"Available", "MaxStay", "is booked", "contradict", "Price is null", "MinStay is 0", "Price is negative"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}
 	}
-	again := []driver.Day{{ResourceID: "L", Date: date, MinStay: driver.Some(2)}, {ResourceID: "L", Date: date, MinStay: driver.Some(4)}}
+	again := []driver.Day{{ResourceID: "L", Date: date, MinStay: driver.Some(2)},
+		{ResourceID: "L", Date: date, MinStay: driver.Some(4)}}
 	if got, err := latest("L", again); err != nil || len(got) != 1 || got[0].MinStay.Or(0) != 4 {
 		t.Errorf("%v, %v", fmt.Sprint(got), err)
 	}

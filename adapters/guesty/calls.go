@@ -34,8 +34,8 @@ const (
 		"customFields note notes mtl"
 )
 
-// Resources implements driver.ResourceLister by GET /listings. Guesty documents no filter by time of update for listings:
-// UpdatedSince is not used, and every run lists all.
+// Resources implements driver.ResourceLister by GET /listings. Guesty documents no filter by time of update for
+// listings: UpdatedSince is not used, and every run lists all.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "guesty/listings/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	return list(ctx, d, s, "listings.list", "/listings", url.Values{"fields": {listFields}}, all, d.adapt.listing)
@@ -43,18 +43,21 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 
 func all(json.RawMessage) bool { return true }
 
-// ResourcesByID implements driver.ResourceGetter by GET /listings?ids=…, a hundred at a time. A listing that is not in the
-// answer is asked for by itself before it is taken for gone: whether the list leaves out inactive ones is documented both ways.
+// ResourcesByID implements driver.ResourceGetter by GET /listings?ids=…, a hundred at a time. A listing that is not
+// in the answer is asked for by itself before it is taken for gone: whether the list leaves out inactive ones is
+// documented both ways.
 func (d *Driver) ResourcesByID(ctx context.Context, ids []string) pagination.Pages[driver.Resource] {
-	return pagination.ByID(ctx, ids, pageSize, func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
-		q := url.Values{"ids": {strings.Join(ids, ",")}, "fields": {listFields}, "limit": {strconv.Itoa(len(ids))}}
-		p, err := driver.Get[page](ctx, d.api, "listings.list", "/listings", q)
-		if err != nil {
-			return pagination.Batch[driver.Resource]{}, err
-		}
-		rows, err := d.missing(ctx, asked(p.rows, ids), ids, "listings.get", "/listings/{}", url.Values{"fields": {listFields}})
-		return d.adapt.listing.Each(ctx, d.api, rows), err
-	})
+	return pagination.ByID(ctx, ids, pageSize,
+		func(ctx context.Context, ids []string) (pagination.Batch[driver.Resource], error) {
+			q := url.Values{"ids": {strings.Join(ids, ",")}, "fields": {listFields}, "limit": {strconv.Itoa(len(ids))}}
+			p, err := driver.Get[page](ctx, d.api, "listings.list", "/listings", q)
+			if err != nil {
+				return pagination.Batch[driver.Resource]{}, err
+			}
+			rows, err := d.missing(ctx, asked(p.rows, ids), ids, "listings.get", "/listings/{}",
+				url.Values{"fields": {listFields}})
+			return d.adapt.listing.Each(ctx, d.api, rows), err
+		})
 }
 
 // Transactions implements driver.TransactionLister, in the integration's [Family].
@@ -73,8 +76,8 @@ func (d *Driver) Transactions(ctx context.Context, q driver.Query) pagination.Pa
 			filters = append(filters, filter{"listingId", "$eq", q.ResourceID})
 		}
 		if !q.UpdatedSince.IsZero() {
-			// $gte on lastUpdatedAt is not documented; it is what a client is known to use in production. No filter on status
-			// beside it: a cancellation is an update like any other.
+			// $gte on lastUpdatedAt is not documented; it is what a client is known to use in production. No filter
+			// on status beside it: a cancellation is an update like any other.
 			since := q.UpdatedSince.UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.000Z")
 			filters = append(filters, filter{"lastUpdatedAt", "$gte", since})
 			selection += "/since/" + since
@@ -123,24 +126,27 @@ func (d *Driver) TransactionsByID(ctx context.Context, ids []string) pagination.
 	if d.family == Classic {
 		size = 1
 	}
-	return pagination.ByID(ctx, ids, size, func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
-		rows, err := d.reservations(ctx, ids)
-		return d.adapt.reservation.Each(ctx, d.api, rows), err
-	})
+	return pagination.ByID(ctx, ids, size,
+		func(ctx context.Context, ids []string) (pagination.Batch[driver.Transaction], error) {
+			rows, err := d.reservations(ctx, ids)
+			return d.adapt.reservation.Each(ctx, d.api, rows), err
+		})
 }
 
 // reservations reads reservations by id, in the integration's family.
 func (d *Driver) reservations(ctx context.Context, ids []string) ([]json.RawMessage, error) {
 	if d.family == Classic {
-		return d.missing(ctx, nil, ids, "reservations.get", "/reservations/{}", url.Values{"fields": {reservationFields}})
+		return d.missing(ctx, nil, ids, "reservations.get", "/reservations/{}",
+			url.Values{"fields": {reservationFields}})
 	}
 	return d.v3(ctx, ids)
 }
 
-// v3 reads reservations by id. Whether one unknown id makes the answer for all of them a 404 is not documented, so then each is
-// asked for by itself.
+// v3 reads reservations by id. Whether one unknown id makes the answer for all of them a 404 is not documented, so
+// then each is asked for by itself.
 func (d *Driver) v3(ctx context.Context, ids []string) ([]json.RawMessage, error) {
-	p, err := driver.Get[page](ctx, d.api, "reservations-v3.get", "/reservations-v3", url.Values{"reservationIds[]": ids})
+	p, err := driver.Get[page](ctx, d.api, "reservations-v3.get", "/reservations-v3",
+		url.Values{"reservationIds[]": ids})
 	if err == nil {
 		return asked(p.rows, ids), nil
 	}
@@ -161,8 +167,8 @@ func (d *Driver) v3(ctx context.Context, ids []string) ([]json.RawMessage, error
 	return found, nil
 }
 
-// asked leaves out the rows that were not asked for: a server that does not honour the selection sends everything. A row whose
-// id cannot be read stays, to be rejected.
+// asked leaves out the rows that were not asked for: a server that does not honour the selection sends everything. A
+// row whose id cannot be read stays, to be rejected.
 func asked(rows []json.RawMessage, ids []string) []json.RawMessage {
 	return slices.DeleteFunc(slices.Clone(rows), func(raw json.RawMessage) bool {
 		id := rowID(raw)
@@ -170,12 +176,15 @@ func asked(rows []json.RawMessage, ids []string) []json.RawMessage {
 	})
 }
 
-// Media implements driver.MediaLister by GET /properties-api/property-photos/property-photos/{id}, which sends all photos at
-// once; they are in the order of their index. A listing that is not there is an error that wraps driver.ErrNotFound.
+// Media implements driver.MediaLister by GET /properties-api/property-photos/property-photos/{id}, which sends all
+// photos at once; they are in the order of their index. A listing that is not there is an error that wraps
+// driver.ErrNotFound.
 func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[driver.Media] {
 	const op = "property-photos.list"
-	return pagination.Token(ctx, pagination.Start{Stream: "guesty/photos/1"}, func(ctx context.Context, _ string) (pagination.Batch[driver.Media], error) {
-		p, err := driver.Get[page](ctx, d.api, op, driver.Path("/properties-api/property-photos/property-photos/{}", resourceID), nil)
+	return pagination.Token(ctx, pagination.Start{Stream: "guesty/photos/1"}, func(ctx context.Context,
+		_ string) (pagination.Batch[driver.Media], error) {
+		p, err := driver.Get[page](ctx, d.api, op, driver.Path("/properties-api/property-photos/property-photos/{}",
+			resourceID), nil)
 		if notFound(err) {
 			err = fmt.Errorf("%w: %w", driver.ErrNotFound, err)
 		}
@@ -183,14 +192,18 @@ func (d *Driver) Media(ctx context.Context, resourceID string) pagination.Pages[
 			return pagination.Batch[driver.Media]{}, err
 		}
 		b := d.adapt.photo(resourceID).Each(ctx, d.api, p.rows)
-		slices.SortStableFunc(b.Items, func(a, b driver.Media) int { return cmp.Compare(a.Position.Or(1e9), b.Position.Or(1e9)) })
+		slices.SortStableFunc(b.Items, func(a, b driver.Media) int {
+			return cmp.Compare(a.Position.Or(1e9),
+				b.Position.Or(1e9))
+		})
 		return b, nil
 	})
 }
 
 // list pages through a collection by skip and limit. The order is _id's, which is unique and does not move when records
 // change; the default orders, by title or newest first, lose and repeat rows while data change.
-func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path string, query url.Values, keep func(json.RawMessage) bool,
+func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path string, query url.Values,
+	keep func(json.RawMessage) bool,
 	adapt wire.Decoder[T]) pagination.Pages[T] {
 	query.Set("sort", "_id")
 	rows := pagination.Offset(ctx, s, pageSize, rowID,
@@ -207,7 +220,8 @@ func list[T any](ctx context.Context, d *Driver, s pagination.Start, op, path st
 }
 
 // missing adds to rows those of ids that are not among them and that the partner gives when asked for one.
-func (d *Driver) missing(ctx context.Context, rows []json.RawMessage, ids []string, op, path string, query url.Values) ([]json.RawMessage, error) {
+func (d *Driver) missing(ctx context.Context, rows []json.RawMessage, ids []string, op, path string,
+	query url.Values) ([]json.RawMessage, error) {
 	have := map[string]bool{}
 	for _, raw := range rows {
 		have[rowID(raw)] = true

@@ -15,9 +15,10 @@ import (
 	"github.com/integrationkit/integrationkit/driver/drivertest"
 )
 
-// tape is the cassette of a family, recorded from the simulator: go test -run TestCassette -record. What it proves is that the driver
-// still sends and reads what it did then, not that Guesty does.
-func tape(t *testing.T, name string, family guesty.Family, transport http.RoundTripper, in driver.Integration) *drivertest.Tape {
+// tape is the cassette of a family, recorded from the simulator: go test -run TestCassette -record. What it proves is
+// that the driver still sends and reads what it did then, not that Guesty does.
+func tape(t *testing.T, name string, family guesty.Family, transport http.RoundTripper,
+	in driver.Integration) *drivertest.Tape {
 	in.Settings = map[string]string{"reservations": string(family)}
 	return drivertest.Cassette(t, name, drivertest.Recording{
 		From: drivertest.Simulator, Of: "guestytest", Date: "2026-11-25", Integration: in, Transport: transport,
@@ -47,7 +48,8 @@ func lists(t *testing.T, d driver.Driver) []string {
 		}
 	}
 	for _, x := range all(t, d.(driver.TransactionLister).Transactions(ctx, driver.Query{})) {
-		if c, ok := x.Customer.Get(); ok && c.Email != "" && !strings.HasSuffix(c.Email, "@guests.example.com") && !strings.HasPrefix(c.Email, "REDACTED_email_") {
+		if c, ok := x.Customer.Get(); ok && c.Email != "" && !strings.HasSuffix(c.Email, "@guests.example.com") &&
+			!strings.HasPrefix(c.Email, "REDACTED_email_") {
 			t.Errorf("the customer's address is neither the simulator's nor a placeholder")
 		}
 		x.Customer, x.Notes = driver.Opt[driver.Customer]{}, driver.Opt[string]{} // personal: not in the cassette
@@ -66,7 +68,8 @@ func TestCassette(t *testing.T) {
 			var want []string
 			var in driver.Integration
 			synctest.Test(t, func(t *testing.T) {
-				s, err := guestytest.NewServer(guestytest.Config{Listings: 3, ReservationsPerListing: 2, PhotosPerListing: 2, Seed: 1})
+				s, err := guestytest.NewServer(guestytest.Config{Listings: 3, ReservationsPerListing: 2,
+					PhotosPerListing: 2, Seed: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -85,7 +88,8 @@ func TestCassette(t *testing.T) {
 				want = lists(t, d)
 			})
 			synctest.Test(t, func(t *testing.T) {
-				s, err := guestytest.NewServer(guestytest.Config{Listings: 3, ReservationsPerListing: 2, PhotosPerListing: 2, Seed: 1})
+				s, err := guestytest.NewServer(guestytest.Config{Listings: 3, ReservationsPerListing: 2,
+					PhotosPerListing: 2, Seed: 1})
 				if err != nil {
 					t.Fatal(err)
 				}

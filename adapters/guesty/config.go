@@ -20,8 +20,8 @@ type Family string
 
 // The families.
 const (
-	// V3 lists by GET /reservations-v3/search and reads by GET /reservations-v3. It is current. It cannot filter by time of
-	// update, and its rows may lack amounts, guests and notes.
+	// V3 lists by GET /reservations-v3/search and reads by GET /reservations-v3. It is current. It cannot filter by
+	// time of update, and its rows may lack amounts, guests and notes.
 	V3 Family = "v3"
 	// Classic lists and reads by GET /reservations. It filters by time of update, and its rows are whole. Deprecated by
 	// Guesty on 2026-07-30, and announced to work until about the end of 2026 (documented; there is no date).
@@ -41,11 +41,12 @@ type Config struct {
 	// ClientID and ClientSecret are of an OAuth application in the customer's Guesty account. Required.
 	ClientID     auth.Secret
 	ClientSecret auth.Secret
-	// Account is the customer's account; integrations of one account share its quota. "" means that there is only this one. The
-	// accountId of any listing serves; the _id that /accounts/me answers does not, it differs for each OAuth application.
+	// Account is the customer's account; integrations of one account share its quota. "" means that there is only
+	// this one. The accountId of any listing serves; the _id that /accounts/me answers does not, it differs for each
+	// OAuth application.
 	Account string
-	// BaseURL is the origin, before /v1 and /oauth2/token: https, or http on loopback. A path /v1 at its end is ignored.
-	// "" means [DefaultBaseURL].
+	// BaseURL is the origin, before /v1 and /oauth2/token: https, or http on loopback. A path /v1 at its end is
+	// ignored. "" means [DefaultBaseURL].
 	BaseURL string
 	// Reservations chooses the endpoints; "" means [V3].
 	Reservations Family
@@ -61,7 +62,8 @@ func (c Config) Integration(id string) driver.Integration {
 		ID: id, Partner: Partner, Account: c.Account, BaseURL: c.BaseURL, AdapterVersion: c.AdapterVersion,
 		Credentials: map[string]auth.Secret{credentialID: c.ClientID, credentialSecret: c.ClientSecret},
 	}
-	for name, value := range map[string]string{settingReservations: string(c.Reservations), settingCalendar: string(c.Calendar)} {
+	for name, value := range map[string]string{settingReservations: string(c.Reservations),
+		settingCalendar: string(c.Calendar)} {
 		if value == "" {
 			continue
 		}
@@ -81,7 +83,8 @@ func ConfigOf(in driver.Integration) (Config, error) {
 		Account: in.Account, BaseURL: in.BaseURL, AdapterVersion: in.AdapterVersion,
 		Reservations: Family(in.Settings[settingReservations]), Calendar: Calendar(in.Settings[settingCalendar]),
 	}
-	errs := in.Problems(Partner, []string{credentialID, credentialSecret}, []string{settingReservations, settingCalendar})
+	errs := in.Problems(Partner, []string{credentialID, credentialSecret}, []string{settingReservations,
+		settingCalendar})
 	if err := c.Validate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -112,7 +115,8 @@ func (c Config) Validate() error {
 		case v == "":
 			errs = append(errs, fmt.Errorf("credential %s is missing", cr.name))
 		case v != strings.TrimSpace(v) || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' }):
-			errs = append(errs, fmt.Errorf("credential %s has a space or control character at its ends or inside", cr.name))
+			errs = append(errs, fmt.Errorf("credential %s has a space or control character at its ends or inside",
+				cr.name))
 		}
 	}
 	if _, err := root(c.BaseURL); err != nil {

@@ -20,7 +20,8 @@ func TestConfigOf(t *testing.T) {
 	if c.BaseURL != guesty.DefaultBaseURL || c.Reservations != guesty.V3 || c.AdapterVersion != "v1" {
 		t.Errorf("defaults: %+v", c)
 	}
-	full := guesty.Config{ClientID: "id", ClientSecret: "s", Account: "acct", BaseURL: "http://127.0.0.1:80", Reservations: guesty.Classic, Calendar: guesty.Full, AdapterVersion: "v1"}
+	full := guesty.Config{ClientID: "id", ClientSecret: "s", Account: "acct", BaseURL: "http://127.0.0.1:80",
+		Reservations: guesty.Classic, Calendar: guesty.Full, AdapterVersion: "v1"}
 	c, err = guesty.ConfigOf(full.Integration("a"))
 	if err != nil || c != full {
 		t.Errorf("%+v, %v, want what went in", c, err)
@@ -52,8 +53,10 @@ func TestConfigOfNamesEveryProblem(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"Integration.ID is empty", `Integration.Partner is "airbnb"`, `credential "api_key" is not known`, `setting "page" is not known`,
-		"credential client_id has a space", "credential client_secret is missing", "BaseURL has a user", `setting reservations is "v2"`, `setting calendar is "old"`, `AdapterVersion is "v0"`,
+		"Integration.ID is empty", `Integration.Partner is "airbnb"`, `credential "api_key" is not known`,
+		`setting "page" is not known`,
+		"credential client_id has a space", "credential client_secret is missing", "BaseURL has a user",
+		`setting reservations is "v2"`, `setting calendar is "old"`, `AdapterVersion is "v0"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %q", want, err)
@@ -62,7 +65,8 @@ func TestConfigOfNamesEveryProblem(t *testing.T) {
 	if strings.Contains(err.Error(), "CANARY") {
 		t.Errorf("a secret is in %q", err)
 	}
-	if _, err := guesty.New(driver.Env{Integration: in}); err == nil || !strings.Contains(err.Error(), "client_secret is missing") {
+	if _, err := guesty.New(driver.Env{Integration: in}); err == nil || !strings.Contains(err.Error(),
+		"client_secret is missing") {
 		t.Errorf("New: %v", err)
 	}
 }

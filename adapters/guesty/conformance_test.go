@@ -11,10 +11,12 @@ import (
 	"github.com/integrationkit/integrationkit/driver/drivertest"
 )
 
-// harness is the suite's view of the driver, in the family and with the calendar, on a simulated account of three pages of listings and reservations.
+// harness is the suite's view of the driver, in the family and with the calendar, on a simulated account of three
+// pages of listings and reservations.
 func harness(t *testing.T, f guesty.Family, c guesty.Calendar, expired401 bool) drivertest.Harness {
 	t.Helper()
-	account := guestytest.Config{Listings: 215, ReservationsPerListing: 1, PhotosPerListing: 5, Seed: 1, Expired401: expired401}
+	account := guestytest.Config{Listings: 215, ReservationsPerListing: 1, PhotosPerListing: 5, Seed: 1,
+		Expired401: expired401}
 	same, err := guestytest.NewServer(account) // the account is made from the seed, so it stays the same
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +51,10 @@ func harness(t *testing.T, f guesty.Family, c guesty.Calendar, expired401 bool) 
 			{ResourceID: listing, Date: from, MinStay: driver.Some(3)},
 			{ResourceID: listing, Date: from.AddDays(1), MinStay: driver.Some(4), ClosedToArrival: driver.Some(true)},
 		},
-		PushCall:     "PUT /v1/*",
-		WebhookKinds: []string{"reservation.updated.v2", "reservation.created.v2", "listing.removed", "calendar.updated.v2", "guest.updated"},
-		Canaries:     []string{guestytest.SecretInListing, "@guests.example.com"},
+		PushCall: "PUT /v1/*",
+		WebhookKinds: []string{"reservation.updated.v2", "reservation.created.v2", "listing.removed",
+			"calendar.updated.v2", "guest.updated"},
+		Canaries: []string{guestytest.SecretInListing, "@guests.example.com"},
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/wire"
 )
 
-// custom reads custom fields, which are documented as an object and delivered as an array of {fieldId, value}. Where a long
-// text is cut in value, fullText has it all.
+// custom reads custom fields, which are documented as an object and delivered as an array of {fieldId, value}. Where
+// a long text is cut in value, fullText has it all.
 func custom(o wire.Object, field string) driver.Opt[map[string]string] {
 	m := map[string]string{}
 	switch o.Type(field) {

@@ -17,8 +17,9 @@ var dialect = retry.Classifier{Classify: classify}
 
 func classify(x retry.Exchange) (retry.Verdict, bool) {
 	if r := x.Response; r != nil && r.StatusCode == http.StatusForbidden {
-		// An expired token is documented to answer 403, and 401 is seen as well. The first of either refreshes the token once;
-		// the token source spends none of the five a day on a resource that stays forbidden with a fresh token.
+		// An expired token is documented to answer 403, and 401 is seen as well. The first of either refreshes the
+		// token once; the token source spends none of the five a day on a resource that stays forbidden with a fresh
+		// token.
 		return retry.Verdict{Class: retry.Auth, Scope: retry.Credential, Sent: retry.Answered}, true
 	}
 	return retry.Verdict{}, false
@@ -30,10 +31,11 @@ var requestIDs = []string{"X-Request-Id", "X-Amzn-Trace-Id"}
 // code is what a machine's code looks like: UNAUTHORIZED, ValidationError, invalid_client.
 var code = regexp.MustCompile(`^[A-Za-z][A-Za-z_]{2,47}$`)
 
-// known are the messages that may be repeated. A message is free text and can name a guest or quote a request, so only those that
-// Guesty is known to send, and that hold nothing but what they say, are.
+// known are the messages that may be repeated. A message is free text and can name a guest or quote a request, so
+// only those that Guesty is known to send, and that hold nothing but what they say, are.
 var known = []string{
-	"Unauthorized", "Forbidden", "Internal Server Error", "Not Found", "Bad Request", "Too Many Requests", "Rate limit exceeded",
+	"Unauthorized", "Forbidden", "Internal Server Error", "Not Found", "Bad Request", "Too Many Requests",
+	"Rate limit exceeded",
 	"Listing not found", "Property not found", "Reservation Not Found", "Guest not found", "Validation error",
 	"The client secret supplied for a confidential client is invalid.",
 	"You don't have permission to access this resource, please contact support.",
@@ -77,7 +79,10 @@ func explain(_ int, body []byte) (string, string) {
 		c = ""
 	}
 	m = strings.TrimSpace(m)
-	i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(strings.TrimSuffix(k, "."), strings.TrimSuffix(m, ".")) })
+	i := slices.IndexFunc(known, func(k string) bool {
+		return strings.EqualFold(strings.TrimSuffix(k, "."),
+			strings.TrimSuffix(m, "."))
+	})
 	if i < 0 {
 		return c, ""
 	}

@@ -19,7 +19,8 @@ func TestDialect(t *testing.T) {
 		want   retry.Verdict
 		ok     bool
 	}{
-		{"an expired token", 403, json, 60, retry.Verdict{Class: retry.Auth, Scope: retry.Credential, Sent: retry.Answered}, true},
+		{"an expired token", 403, json, 60, retry.Verdict{Class: retry.Auth, Scope: retry.Credential,
+			Sent: retry.Answered}, true},
 		{"429 is HTTP's own", 429, json, 60, retry.Verdict{}, false},
 		{"a page is a gateway's", 200, html, 60, retry.Verdict{}, false},
 		{"an answer", 200, json, 60, retry.Verdict{}, false},
@@ -29,7 +30,8 @@ func TestDialect(t *testing.T) {
 		{"404 is HTTP's own", 404, html, 60, retry.Verdict{}, false},
 		{"500 is HTTP's own", 500, html, 60, retry.Verdict{}, false},
 	} {
-		v, ok := classify(retry.Exchange{Response: &http.Response{StatusCode: c.status, Header: c.header, ContentLength: c.length}})
+		v, ok := classify(retry.Exchange{Response: &http.Response{StatusCode: c.status, Header: c.header,
+			ContentLength: c.length}})
 		if v != c.want || ok != c.ok {
 			t.Errorf("%s: %+v, %t, want %+v, %t", c.name, v, ok, c.want, c.ok)
 		}
@@ -44,11 +46,13 @@ func TestExplain(t *testing.T) {
 		{`{"error":{"code":"UNAUTHORIZED","message":"Unauthorized"}}`, "UNAUTHORIZED", "Unauthorized"},
 		{`"Forbidden"`, "", "Forbidden"},
 		{`"Reservation Not Found"`, "", "Reservation Not Found"},
-		{`{"message":"Listing not found.","code":"LISTING_NOT_FOUND","data":{"listingId":"x"}}`, "LISTING_NOT_FOUND", "Listing not found"},
+		{`{"message":"Listing not found.","code":"LISTING_NOT_FOUND","data":{"listingId":"x"}}`, "LISTING_NOT_FOUND",
+			"Listing not found"},
 		{`{"error":"invalid_client","error_description":"The client secret supplied for a confidential client is invalid."}`,
 			"invalid_client", "The client secret supplied for a confidential client is invalid."},
 		{`{"error":{"message":"Property not found","status":404}}`, "", "Property not found"},
-		{`{"status":400,"code":"ValidationError","message":"Ada Example <ada@guests.example.com> is unknown"}`, "ValidationError", ""},
+		{`{"status":400,"code":"ValidationError","message":"Ada Example <ada@guests.example.com> is unknown"}`,
+			"ValidationError", ""},
 		{`{"message":"guest Ada Example","code":"Ada Example"}`, "", ""},
 		{`{"message":"guest Ada Example"`, "", ""},
 		{`{"code":12,"message":{"a":"b"},"error":["x"]}`, "", ""},

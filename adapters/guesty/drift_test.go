@@ -16,14 +16,16 @@ import (
 func read(t *testing.T, family guesty.Family, calendar guesty.Calendar, odd int, drift *driver.Drift) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := guestytest.NewServer(guestytest.Config{Listings: 60, ReservationsPerListing: 2, PhotosPerListing: 2, Odd: odd, Seed: 3})
+		s, err := guestytest.NewServer(guestytest.Config{Listings: 60, ReservationsPerListing: 2, PhotosPerListing: 2,
+			Odd: odd, Seed: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
 		in := s.Integration("a")
 		in.Settings = map[string]string{"reservations": string(family), "calendar": string(calendar)}
-		d, err := guesty.New(driver.Env{Integration: in, Transport: s.Transport(), Telemetry: driver.Telemetry{Drift: drift}})
+		d, err := guesty.New(driver.Env{Integration: in, Transport: s.Transport(),
+			Telemetry: driver.Telemetry{Drift: drift}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,12 +40,16 @@ func read(t *testing.T, family guesty.Family, calendar guesty.Calendar, odd int,
 
 // What is documented is no drift: of an account without odd records, not one field is told of.
 func TestDocumentedAnswersAreNoDrift(t *testing.T) {
-	strict := &driver.Drift{OnOddity: func(_ context.Context, partner string, o driver.Oddity) { t.Errorf("%s: %+v", partner, o) }}
+	strict := &driver.Drift{OnOddity: func(_ context.Context, partner string, o driver.Oddity) {
+		t.Errorf("%s: %+v",
+			partner, o)
+	}}
 	read(t, guesty.V3, guesty.Minified, -1, strict)
 	read(t, guesty.Classic, guesty.Full, -1, strict)
 }
 
-// The odd shapes that are known are read as they are meant, and no drift either, but for those that contradict the documentation's types.
+// The odd shapes that are known are read as they are meant, and no drift either, but for those that contradict the
+// documentation's types.
 func TestKnownOddShapes(t *testing.T) {
 	drift := &driver.Drift{}
 	read(t, guesty.V3, guesty.Minified, 3, drift)

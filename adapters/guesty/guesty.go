@@ -65,8 +65,8 @@ func Register(r *driver.Registry) error {
 	})
 }
 
-// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf]. It sends
-// nothing.
+// New returns a driver for env.Integration, or an error that names everything that is wrong with it; see [ConfigOf].
+// It sends nothing.
 func New(env driver.Env) (*Driver, error) {
 	in := env.Integration
 	c, err := ConfigOf(in)
@@ -92,8 +92,10 @@ func New(env driver.Env) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What is left of the quota is in every answer's headers: after a restart of which no state was kept, one call asks.
-	limiter, err := env.Limiter(Partner, apiLimit, ratelimit.Options{Dialect: ratelimit.PerWindowHeaders, ColdStart: ratelimit.Probe})
+	// What is left of the quota is in every answer's headers: after a restart of which no state was kept, one call
+	// asks.
+	limiter, err := env.Limiter(Partner, apiLimit, ratelimit.Options{Dialect: ratelimit.PerWindowHeaders,
+		ColdStart: ratelimit.Probe})
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,8 @@ func New(env driver.Env) (*Driver, error) {
 		Credential:  source,
 		Limiter:     limiter,
 		LimitKey:    account,
-		// No endpoint takes an idempotency key: a POST whose answer was lost is not repeated. The other writes set states.
+		// No endpoint takes an idempotency key: a POST whose answer was lost is not repeated. The other writes set
+		// states.
 		Retry:     retry.Policy{Classifiers: []retry.Classifier{retry.GatewayPage, dialect}},
 		Header:    http.Header{"Accept": {"application/json"}},
 		RequestID: requestIDs,

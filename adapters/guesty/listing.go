@@ -8,7 +8,8 @@ import (
 )
 
 // adapter is one version of the normalization: pure functions from an item as it came to a record. An item without an
-// id is refused; fields of a form that cannot be understood are left out of the record. Errors and oddities hold no value.
+// id is refused; fields of a form that cannot be understood are left out of the record. Errors and oddities hold no
+// value.
 type adapter struct {
 	listing     wire.Decoder[driver.Resource]
 	reservation wire.Decoder[driver.Transaction]
@@ -21,22 +22,27 @@ type adapter struct {
 const v1 = "v1"
 
 var adapters = map[string]adapter{v1: {
-	listing:     wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"_id", "id"}, Private: private, Read: listing},
-	reservation: wire.Decoder[driver.Transaction]{Kind: driver.KindTransaction, ID: reservationID, Private: private, Read: reservation},
+	listing: wire.Decoder[driver.Resource]{Kind: driver.KindResource, ID: []string{"_id", "id"}, Private: private,
+		Read: listing},
+	reservation: wire.Decoder[driver.Transaction]{Kind: driver.KindTransaction, ID: reservationID, Private: private,
+		Read: reservation},
 	photo: func(of string) wire.Decoder[driver.Media] {
-		return wire.Decoder[driver.Media]{Kind: driver.KindMedia, ID: []string{"_id", "id"}, Private: private, Read: func(o wire.Object) (driver.Media, error) {
-			return photo(o, of), nil
-		}}
+		return wire.Decoder[driver.Media]{Kind: driver.KindMedia, ID: []string{"_id", "id"}, Private: private,
+			Read: func(o wire.Object) (driver.Media, error) {
+				return photo(o, of), nil
+			}}
 	},
 	day: func(of string) wire.Decoder[driver.Day] {
-		return wire.Decoder[driver.Day]{Kind: driver.KindDay, ID: []string{"date"}, Private: private, Read: func(o wire.Object) (driver.Day, error) {
-			return fullDay(o, of)
-		}}
+		return wire.Decoder[driver.Day]{Kind: driver.KindDay, ID: []string{"date"}, Private: private,
+			Read: func(o wire.Object) (driver.Day, error) {
+				return fullDay(o, of)
+			}}
 	},
 	blocks: func(of, currency string) wire.Decoder[driver.Day] {
-		return wire.Decoder[driver.Day]{Kind: driver.KindDay, ID: []string{"date"}, Private: private, Read: func(o wire.Object) (driver.Day, error) {
-			return blockedDay(o, of, currency)
-		}}
+		return wire.Decoder[driver.Day]{Kind: driver.KindDay, ID: []string{"date"}, Private: private,
+			Read: func(o wire.Object) (driver.Day, error) {
+				return blockedDay(o, of, currency)
+			}}
 	},
 }}
 
@@ -74,8 +80,8 @@ func listing(o wire.Object) (driver.Resource, error) {
 		r.AreaSqM = driver.Some(math.Round(a*squareFoot*100) / 100)
 	}
 
-	// active, pms.active and isListed contradict each other. "Can be sold" is active, and pms.active where active did not
-	// come, as Guesty's documentation says; isListed is whether guests see it.
+	// active, pms.active and isListed contradict each other. "Can be sold" is active, and pms.active where active did
+	// not come, as Guesty's documentation says; isListed is whether guests see it.
 	pms, _ := o.Object("pms").Get()
 	active := o.Flag("active")
 	if !active.Observed() {

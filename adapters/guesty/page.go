@@ -17,9 +17,10 @@ type page struct {
 	more  pagination.More // what pagination.hasMore says
 }
 
-// UnmarshalJSON reads any of the envelopes: a bare array; rows under results or data, which is unconfirmed for the v3 search; data
-// that holds results. An answer without any rows field is an error, never an empty page: a stream that ends early looks
-// like one that is complete, and what it did not list would be taken for deleted. Errors hold no piece of the body.
+// UnmarshalJSON reads any of the envelopes: a bare array; rows under results or data, which is unconfirmed for the v3
+// search; data that holds results. An answer without any rows field is an error, never an empty page: a stream that
+// ends early looks like one that is complete, and what it did not list would be taken for deleted. Errors hold no
+// piece of the body.
 func (p *page) UnmarshalJSON(body []byte) error {
 	*p = page{}
 	rows, err := p.find(body, 2)
@@ -102,9 +103,9 @@ func (p *page) count(env map[string]json.RawMessage) (int, bool) {
 
 // batch is the page as pagination wants it: limit rows were asked for.
 //
-// Where the server says nothing about more, a page of fewer rows than the limit is the last one (the count lags, or is
-// absent); but if it applied a lower limit than was asked for, that one decides, and while a count says that rows are missing
-// pagination asks once more, and calls the stream incomplete if they do not come.
+// Where the server says nothing about more, a page of fewer rows than the limit is the last one (the count lags, or
+// is absent); but if it applied a lower limit than was asked for, that one decides, and while a count says that rows
+// are missing pagination asks once more, and calls the stream incomplete if they do not come.
 func batch(p page, limit int) pagination.Batch[json.RawMessage] {
 	b := pagination.Batch[json.RawMessage]{Items: p.rows, Total: p.total, More: p.more}
 	if b.More == pagination.Unsaid && p.total == 0 && p.limit > 0 && p.limit < limit && len(p.rows) >= p.limit {

@@ -134,7 +134,8 @@ func FuzzPage(f *testing.F) {
 			p.rows = []json.RawMessage{body}
 		}
 		a := adapters[v1]
-		resources, transactions := a.listing.Each(t.Context(), nil, p.rows), a.reservation.Each(t.Context(), nil, p.rows)
+		resources, transactions := a.listing.Each(t.Context(), nil, p.rows), a.reservation.Each(t.Context(), nil,
+			p.rows)
 		media := a.photo("l").Each(t.Context(), nil, p.rows)
 		check(t, len(p.rows), resources, func(r driver.Resource) driver.Record { return r.Record })
 		check(t, len(p.rows), transactions, func(r driver.Transaction) driver.Record { return r.Record })
@@ -208,8 +209,10 @@ func TestOddPages(t *testing.T) {
 	}
 	p = file("odd-reservations.json")
 	r := a.reservation.Each(t.Context(), nil, p.rows)
-	if len(r.Items) != 3 || len(r.Rejected) != 1 || r.Rejected[0].ID != "r3" || p.more != pagination.No || p.total != 4 {
-		t.Errorf("reservations: %d items, %d rejected, more %d, total %d", len(r.Items), len(r.Rejected), p.more, p.total)
+	if len(r.Items) != 3 || len(r.Rejected) != 1 || r.Rejected[0].ID != "r3" || p.more != pagination.No ||
+		p.total != 4 {
+		t.Errorf("reservations: %d items, %d rejected, more %d, total %d", len(r.Items), len(r.Rejected), p.more,
+			p.total)
 	}
 }
 

@@ -27,11 +27,14 @@ type change struct {
 // maxRange is how many days one write may cover (documented: 730).
 const maxRange = 730
 
-// PushCalendar implements driver.CalendarPusher by PUT /availability-pricing/api/calendar/listings/{id}, one call for each run of days that are alike, one
-// after the other: Guesty asks for no parallel writes to one listing. It takes Status (DayAvailable, DayBlocked) or Closed, Price, MinStay, ClosedToArrival and
-// ClosedToDeparture. A price is compared with the currency of the listing's calendar first, because Guesty is told the number alone. Afterwards the days are
-// read back: an answer of 200 does not prove that anything changed. Guesty has no idempotency key; the same call may be made again.
-func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day) (driver.Effect, error) {
+// PushCalendar implements driver.CalendarPusher by PUT /availability-pricing/api/calendar/listings/{id}, one call for
+// each run of days that are alike, one after the other: Guesty asks for no parallel writes to one listing. It takes
+// Status (DayAvailable, DayBlocked) or Closed, Price, MinStay, ClosedToArrival and ClosedToDeparture. A price is
+// compared with the currency of the listing's calendar first, because Guesty is told the number alone. Afterwards the
+// days are read back: an answer of 200 does not prove that anything changed. Guesty has no idempotency key; the same
+// call may be made again.
+func (d *Driver) PushCalendar(ctx context.Context, _ driver.EffectKey, resourceID string,
+	days []driver.Day) (driver.Effect, error) {
 	effect := driver.Effect{ID: resourceID}
 	last, err := latest(resourceID, days)
 	if err != nil || len(last) == 0 {
@@ -83,9 +86,12 @@ func latest(listing string, days []driver.Day) ([]driver.Day, error) {
 			name        string
 			there, null bool
 		}{
-			{"UnitID", day.UnitID.Observed(), true}, {"RatePlanID", day.RatePlanID.Observed(), true}, {"Available", day.Available.Observed(), true},
-			{"MaxStay", day.MaxStay.Observed(), true}, {"Status", day.Status.IsNull(), false}, {"Closed", day.Closed.IsNull(), false}, {"Price", day.Price.IsNull(), false},
-			{"MinStay", day.MinStay.IsNull(), false}, {"ClosedToArrival", day.ClosedToArrival.IsNull(), false}, {"ClosedToDeparture", day.ClosedToDeparture.IsNull(), false},
+			{"UnitID", day.UnitID.Observed(), true}, {"RatePlanID", day.RatePlanID.Observed(), true},
+			{"Available", day.Available.Observed(), true},
+			{"MaxStay", day.MaxStay.Observed(), true}, {"Status", day.Status.IsNull(), false},
+			{"Closed", day.Closed.IsNull(), false}, {"Price", day.Price.IsNull(), false},
+			{"MinStay", day.MinStay.IsNull(), false}, {"ClosedToArrival", day.ClosedToArrival.IsNull(), false},
+			{"ClosedToDeparture", day.ClosedToDeparture.IsNull(), false},
 		} {
 			switch {
 			case f.there && f.null:
@@ -156,7 +162,8 @@ func runs(days []driver.Day) []change {
 	var last driver.Date
 	same := func(a, b change) bool {
 		eq := func(p, q *bool) bool { return p == q || p != nil && q != nil && *p == *q }
-		return a.Status == b.Status && a.Price == b.Price && a.MinNights == b.MinNights && eq(a.CTA, b.CTA) && eq(a.CTD, b.CTD)
+		return a.Status == b.Status && a.Price == b.Price && a.MinNights == b.MinNights && eq(a.CTA, b.CTA) &&
+			eq(a.CTD, b.CTD)
 	}
 	length := 0
 	for _, day := range days {
@@ -223,7 +230,8 @@ func (d *Driver) shows(ctx context.Context, listing string, days []driver.Day) (
 		if shut, said := shut(want); said && got.Closed != driver.Some(shut) {
 			return true
 		}
-		return differs(want.Price, got.Price) || differs(want.MinStay, got.MinStay) || differs(want.ClosedToArrival, got.ClosedToArrival) ||
+		return differs(want.Price, got.Price) || differs(want.MinStay, got.MinStay) ||
+			differs(want.ClosedToArrival, got.ClosedToArrival) ||
 			differs(want.ClosedToDeparture, got.ClosedToDeparture)
 	}), nil
 }
@@ -246,10 +254,12 @@ type statusAnswer struct {
 	Status string `json:"status" wire:"required"`
 }
 
-// PushStatus implements driver.StatusPusher by PUT /reservations-v3/{id}/status, in both families: the ids are the same (unverified). Bookings of sales channels
-// have to be canceled there, but for Vrbo's (documented). The answer shows the new status; one that shows another, or is lost, is followed by a look at
-// the reservation. A status that Guesty cannot be told is refused before anything is sent.
-func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string, s driver.TransactionStatus) (driver.Effect, error) {
+// PushStatus implements driver.StatusPusher by PUT /reservations-v3/{id}/status, in both families: the ids are the
+// same (unverified). Bookings of sales channels have to be canceled there, but for Vrbo's (documented). The answer
+// shows the new status; one that shows another, or is lost, is followed by a look at the reservation. A status that
+// Guesty cannot be told is refused before anything is sent.
+func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transactionID string,
+	s driver.TransactionStatus) (driver.Effect, error) {
 	effect := driver.Effect{ID: transactionID}
 	word, ok := pushed[s]
 	if !ok || transactionID == "" {
@@ -257,7 +267,8 @@ func (d *Driver) PushStatus(ctx context.Context, _ driver.EffectKey, transaction
 	}
 	// Made again by itself, it would undo what somebody else set meanwhile.
 	answer, err := driver.Send[statusAnswer](retry.WithIdempotent(ctx, false), d.api, driver.Call{
-		Op: "reservations-v3.status", Method: http.MethodPut, Path: driver.Path("/reservations-v3/{}/status", transactionID), Body: statusAnswer{word},
+		Op: "reservations-v3.status", Method: http.MethodPut, Path: driver.Path("/reservations-v3/{}/status",
+			transactionID), Body: statusAnswer{word},
 	})
 	e, failed := errors.AsType[*retry.Error](err)
 	lost := failed && e.Sent == retry.Unknown && ctx.Err() == nil

@@ -11,7 +11,8 @@ import (
 	"github.com/integrationkit/integrationkit/driver/wire"
 )
 
-// reservationID are the names of a reservation's id: the classic family's, webhooks' of version 2 and some rows' of v3, and another of the classic.
+// reservationID are the names of a reservation's id: the classic family's, webhooks' of version 2 and some rows' of
+// v3, and another of the classic.
 var reservationID = []string{"_id", "reservationId", "id"}
 
 // reservation is version 1 for reservations of both families, and for those embedded in webhooks. The classic
@@ -66,13 +67,15 @@ func reservation(o wire.Object) (driver.Transaction, error) {
 		}
 	}
 	zone := listing.Zone("timezone").Or("")
-	t.StartAt = instant(o.Instant("checkIn"), t.Start, t.ArrivalTime, listing.Clock("defaultCheckInTime"), "15:00", zone)
-	t.EndAt = instant(o.Instant("checkOut"), t.End, t.DepartureTime, listing.Clock("defaultCheckOutTime"), "11:00", zone)
+	t.StartAt = instant(o.Instant("checkIn"), t.Start, t.ArrivalTime, listing.Clock("defaultCheckInTime"), "15:00",
+		zone)
+	t.EndAt = instant(o.Instant("checkOut"), t.End, t.DepartureTime, listing.Clock("defaultCheckOutTime"), "11:00",
+		zone)
 	return t, nil
 }
 
-// unreadable refuses a reservation whose nights are there but cannot be read, or end before they start: a stay without its
-// dates, or with the wrong ones, is worse than one that is rejected and seen to be.
+// unreadable refuses a reservation whose nights are there but cannot be read, or end before they start: a stay
+// without its dates, or with the wrong ones, is worse than one that is rejected and seen to be.
 func unreadable(o wire.Object, t *driver.Transaction) error {
 	if err := o.Lost("checkInDateLocalized", "checkOutDateLocalized"); err != nil {
 		return err
@@ -204,8 +207,8 @@ func party(o wire.Object, numbers, total string) driver.Opt[driver.Party] {
 	return driver.Some(p)
 }
 
-// customer reads who booked. The guest may be partial, and is absent unless asked for; v3 has an id only, which is no observation of the guest: it must not
-// take the place of what the classic family said of them.
+// customer reads who booked. The guest may be partial, and is absent unless asked for; v3 has an id only, which is no
+// observation of the guest: it must not take the place of what the classic family said of them.
 func customer(o wire.Object) driver.Opt[driver.Customer] {
 	sub := o.Object("guest")
 	g, ok := sub.Get()
@@ -219,7 +222,8 @@ func customer(o wire.Object) driver.Opt[driver.Customer] {
 		return driver.Opt[driver.Customer]{} // a reference
 	}
 	word := func(f string) string { return g.Word(f).Or("") }
-	c := driver.Customer{Name: word("fullName"), FirstName: word("firstName"), LastName: word("lastName"), Email: word("email"), Phone: word("phone")}
+	c := driver.Customer{Name: word("fullName"), FirstName: word("firstName"), LastName: word("lastName"),
+		Email: word("email"), Phone: word("phone")}
 	if c.Name == "" {
 		c.Name = strings.TrimSpace(c.FirstName + " " + c.LastName)
 	}
@@ -232,7 +236,8 @@ func customer(o wire.Object) driver.Opt[driver.Customer] {
 	return driver.Some(c)
 }
 
-// money reads the classic family's amounts. What the guest pays is the sum of the invoice's items, not the host's payout.
+// money reads the classic family's amounts. What the guest pays is the sum of the invoice's items, not the host's
+// payout.
 func money(m wire.Object, t *driver.Transaction) {
 	m.Require("currency")
 	t.Currency = m.Currency("currency")
@@ -267,7 +272,8 @@ func money(m wire.Object, t *driver.Transaction) {
 			summed = false
 			continue
 		}
-		line := driver.Line{ID: it.Word("_id").Or(""), Title: it.Text("title").Or(""), Type: it.First(it.Word, "type", "normalType").Or(""), Amount: amount}
+		line := driver.Line{ID: it.Word("_id").Or(""), Title: it.Text("title").Or(""),
+			Type: it.First(it.Word, "type", "normalType").Or(""), Amount: amount}
 		line.Tax = it.Flag("isTax").Or(false)
 		lines = append(lines, line)
 		if sum.Currency == "" {
@@ -317,10 +323,12 @@ func notes(o wire.Object) driver.Opt[string] {
 	return driver.Some(strings.Join(parts, "\n"))
 }
 
-// instant is the moment of arrival or departure, by the order that a careful client found to be right: the planned time of
-// day, because an edit of it leaves an older instant in place; then the instant Guesty gives; then the listing's usual time;
-// then everybody's usual time. The zone is the listing's; where it did not come, only Guesty's instant is left.
-func instant(given driver.Opt[time.Time], day driver.Opt[driver.Date], planned, usual driver.Opt[string], last, zone string) driver.Opt[time.Time] {
+// instant is the moment of arrival or departure, by the order that a careful client found to be right: the planned
+// time of day, because an edit of it leaves an older instant in place; then the instant Guesty gives; then the
+// listing's usual time; then everybody's usual time. The zone is the listing's; where it did not come, only Guesty's
+// instant is left.
+func instant(given driver.Opt[time.Time], day driver.Opt[driver.Date], planned, usual driver.Opt[string], last,
+	zone string) driver.Opt[time.Time] {
 	at := func(hhmm string) (time.Time, bool) {
 		d, ok := day.Get()
 		if !ok || zone == "" || hhmm == "" {

@@ -124,7 +124,8 @@ func TestSamplePhotos(t *testing.T) {
 	}
 }
 
-// A field that was not sent stays unobserved, and null stays null: the first never erases what is known, the second does.
+// A field that was not sent stays unobserved, and null stays null: the first never erases what is known, the second
+// does.
 func TestOptOfSparseAnswers(t *testing.T) {
 	r, _, err := adapters[v1].listing.One([]byte(`{"_id": "1", "address": null, "title": null, "nickname": null, "tags": []}`))
 	if err != nil {
@@ -180,7 +181,8 @@ func TestChangeOfFamilyErasesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := store.Records(t.Context(), importer.Collection{Integration: "a", Kind: driver.KindTransaction}, []string{"67aa10b2c3d4e5f607180001"})
+	all, err := store.Records(t.Context(), importer.Collection{Integration: "a", Kind: driver.KindTransaction},
+		[]string{"67aa10b2c3d4e5f607180001"})
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v, %v", all, err)
 	}

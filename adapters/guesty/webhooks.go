@@ -14,10 +14,11 @@ import (
 	"github.com/integrationkit/integrationkit/webhook"
 )
 
-// events are those that there are notices for. reservation.new and reservation.updated are refused since July 2026 (seen), and go at the end of that
-// year (documented).
+// events are those that there are notices for. reservation.new and reservation.updated are refused since July 2026
+// (seen), and go at the end of that year (documented).
 var events = []string{
-	"calendar.updated.v2", "listing.new", "listing.removed", "listing.updated", "reservation.created.v2", "reservation.updated.v2",
+	"calendar.updated.v2", "listing.new", "listing.removed", "listing.updated", "reservation.created.v2",
+	"reservation.updated.v2",
 }
 
 // Webhooks implements driver.WebhookSource: Guesty sends through Svix.
@@ -26,9 +27,10 @@ func (d *Driver) Webhooks() webhook.Partner { return webhook.Guesty() }
 // Notices implements driver.WebhookSource; see [Notices].
 func (d *Driver) Notices(e webhook.Event) ([]webhook.Notice, error) { return Notices(e) }
 
-// Notices says what an event of Guesty's tells. All notices are thin: version 2 of the reservations' events has stay details alone, and the objects
-// embedded in others may be older or have other fields than what REST answers. There is no event for a cancellation: it is a change. A calendar's event may
-// come without a name, and is known by its shape. Events about guests, messages, payments and tasks keep Guesty's name.
+// Notices says what an event of Guesty's tells. All notices are thin: version 2 of the reservations' events has stay
+// details alone, and the objects embedded in others may be older or have other fields than what REST answers. There
+// is no event for a cancellation: it is a change. A calendar's event may come without a name, and is known by its
+// shape. Events about guests, messages, payments and tasks keep Guesty's name.
 func Notices(e webhook.Event) ([]webhook.Notice, error) {
 	var body json.RawMessage
 	if err := driver.Decode(e.Body, e.ContentType, &body); err != nil {
@@ -64,14 +66,15 @@ func Notices(e webhook.Event) ([]webhook.Notice, error) {
 	case family == "guest":
 		n.Record = about(o, "guest", "guestId")
 	}
-	if n.Record == "" && slices.Contains([]string{webhook.TransactionChanged, webhook.CalendarChanged, webhook.ResourceChanged, webhook.ResourceDeleted}, n.Kind) {
+	if n.Record == "" && slices.Contains([]string{webhook.TransactionChanged, webhook.CalendarChanged,
+		webhook.ResourceChanged, webhook.ResourceDeleted}, n.Kind) {
 		return nil, fmt.Errorf("guesty: an event of kind %q without an id that can be read", kind)
 	}
 	return []webhook.Notice{n}, nil
 }
 
-// inner is the object that an event is about. The old ones have it under its name; where version 2 has it is not documented: under data, payload, either with
-// its name below, and at the top are seen.
+// inner is the object that an event is about. The old ones have it under its name; where version 2 has it is not
+// documented: under data, payload, either with its name below, and at the top are seen.
 func inner(o wire.Object, name string) wire.Object {
 	for _, f := range []string{"data", "payload"} {
 		if sub, ok := o.Object(f).Get(); ok && sub.Len() > 0 {
@@ -100,7 +103,8 @@ func about(o wire.Object, name, id string) string {
 // first is the first of the fields that holds an id.
 func first(o wire.Object, names ...string) string { return o.First(o.Ref, names...).Or("") }
 
-// SubscriptionTerms implements webhook.Registrar: one subscription for each URL, with the secret that Guesty makes and tells when it is asked.
+// SubscriptionTerms implements webhook.Registrar: one subscription for each URL, with the secret that Guesty makes
+// and tells when it is asked.
 func (d *Driver) SubscriptionTerms() webhook.Terms {
 	return webhook.Terms{Secret: webhook.FromPartner, Events: slices.Clone(events)}
 }
@@ -125,11 +129,13 @@ var subscription = wire.Decoder[webhook.Subscription]{
 	Kind: "webhook", ID: []string{"_id", "id"},
 	Read: func(o wire.Object) (webhook.Subscription, error) {
 		o.Require("url", "events")
-		return webhook.Subscription{ID: o.Record(v1).ID, URL: o.Text("url").Or(""), Events: o.Texts("events").Or(nil)}, nil
+		return webhook.Subscription{ID: o.Record(v1).ID, URL: o.Text("url").Or(""),
+			Events: o.Texts("events").Or(nil)}, nil
 	},
 }
 
-// Subscribe implements webhook.Registrar: PUT for the events of one that is there, POST for a new one. Guesty cannot change a URL (removed 2025-12-28).
+// Subscribe implements webhook.Registrar: PUT for the events of one that is there, POST for a new one. Guesty cannot
+// change a URL (removed 2025-12-28).
 func (d *Driver) Subscribe(ctx context.Context, s webhook.Subscription) (webhook.Subscription, error) {
 	if s.ID == "" {
 		// A second one for a URL would be delivered twice; the answer to a POST may have been lost.
@@ -144,9 +150,11 @@ func (d *Driver) Subscribe(ctx context.Context, s webhook.Subscription) (webhook
 			s.ID = all[i].ID
 		}
 	}
-	call := driver.Call{Op: "webhooks.create", Method: http.MethodPost, Path: "/webhooks", Body: map[string]any{"url": s.URL, "events": s.Events}}
+	call := driver.Call{Op: "webhooks.create", Method: http.MethodPost, Path: "/webhooks",
+		Body: map[string]any{"url": s.URL, "events": s.Events}}
 	if s.ID != "" {
-		call = driver.Call{Op: "webhooks.update", Method: http.MethodPut, Path: driver.Path("/webhooks/{}", s.ID), Body: map[string]any{"events": s.Events}}
+		call = driver.Call{Op: "webhooks.update", Method: http.MethodPut, Path: driver.Path("/webhooks/{}", s.ID),
+			Body: map[string]any{"events": s.Events}}
 	}
 	answer, err := driver.Send[row](ctx, d.api, call)
 	if err != nil {
@@ -171,14 +179,16 @@ func sameSet(a, b []string) bool {
 
 // Unsubscribe implements webhook.Registrar by DELETE /webhooks/{id}.
 func (d *Driver) Unsubscribe(ctx context.Context, s webhook.Subscription) error {
-	_, err := driver.Send[*driver.Response](ctx, d.api, driver.Call{Op: "webhooks.delete", Method: http.MethodDelete, Path: driver.Path("/webhooks/{}", s.ID)})
+	_, err := driver.Send[*driver.Response](ctx, d.api, driver.Call{Op: "webhooks.delete", Method: http.MethodDelete,
+		Path: driver.Path("/webhooks/{}", s.ID)})
 	if notFound(err) {
 		return nil
 	}
 	return err
 }
 
-// SubscriptionSecret implements webhook.SecretFetcher by GET /webhooks-v2/secret?url=…. Right after a subscription was made Guesty has none yet, and says 404 (seen).
+// SubscriptionSecret implements webhook.SecretFetcher by GET /webhooks-v2/secret?url=…. Right after a subscription
+// was made Guesty has none yet, and says 404 (seen).
 func (d *Driver) SubscriptionSecret(ctx context.Context, s webhook.Subscription) (string, error) {
 	type answer struct {
 		Key string `json:"key" wire:"required"` // the documented schema is empty; the name is seen

@@ -22,7 +22,8 @@ func spoil(resp *http.Response, ctx context.Context, r *Rule) {
 		if resp.ContentLength > 0 {
 			piece = max((resp.ContentLength+drips-1)/drips, 1)
 		}
-		resp.Body = &slowBody{ReadCloser: resp.Body, ctx: ctx, every: d / drips, piece: int(min(piece, 1<<30)), closed: make(chan struct{})}
+		resp.Body = &slowBody{ReadCloser: resp.Body, ctx: ctx, every: d / drips, piece: int(min(piece, 1<<30)),
+			closed: make(chan struct{})}
 		return
 	}
 	short := &shortBody{ReadCloser: resp.Body, left: -1, end: io.ErrUnexpectedEOF}

@@ -1,7 +1,9 @@
-// Package chaos makes things go wrong on purpose, between a program and the partners it calls: in a host's staging, in a load test, on a
-// developer's machine. It links neither testing nor a cassette library, and nothing else of the kit: it works around any http.Client.
+// Package chaos makes things go wrong on purpose, between a program and the partners it calls: in a host's staging,
+// in a load test, on a developer's machine. It links neither testing nor a cassette library, and nothing else of the
+// kit: it works around any http.Client.
 //
-// An [Injector] goes where the network is, innermost, so that retries, limiters and circuits see its faults as the partner's:
+// An [Injector] goes where the network is, innermost, so that retries, limiters and circuits see its faults as the
+// partner's:
 //
 //	var rules chaos.Rules
 //	flag.Var(&rules, "chaos", "faults to inject: 429:1%;retry=date:7s,lost:0.5%;at=POST /v1/*")
@@ -33,17 +35,20 @@
 //	reorder    the delivery is held back, at most for Delay (1 s), until the next one was handled
 //	redeliver  the delivery is handled, and its answer lost: the sender sends it again
 //
-// Rules are asked in their order. Latency and skew are added to what else happens; of the others the first that strikes decides.
+// Rules are asked in their order. Latency and skew are added to what else happens; of the others the first that
+// strikes decides.
 //
 // # What is reproducible
 //
-// A request's fate depends on the seed, on the rules, on its identity and on how many requests of that identity came before it; not on time,
-// goroutines or what else is going on. The identity is the method and the URL, with its query sorted; of a webhook it is the path and the body.
-// [Config.Identity] replaces it where a URL holds what differs in each run. So two runs that make the same requests meet the same faults,
-// and as many, in whatever order their goroutines make them: the third GET of page 7 meets the fate of third GETs of page 7. A retry is one
-// request more of the same identity, and has a fate of its own.
+// A request's fate depends on the seed, on the rules, on its identity and on how many requests of that identity came
+// before it; not on time, goroutines or what else is going on. The identity is the method and the URL, with its query
+// sorted; of a webhook it is the path and the body. [Config.Identity] replaces it where a URL holds what differs in
+// each run. So two runs that make the same requests meet the same faults, and as many, in whatever order their
+// goroutines make them: the third GET of page 7 meets the fate of third GETs of page 7. A retry is one request more
+// of the same identity, and has a fate of its own.
 //
-// Three things are not reproducible. A rule with From, Until or Every is in force by the clock. Which of several requests of one
-// identity that are under way together is the first is up to the scheduler; bodies are not looked at, so two POSTs to one URL are such.
-// And beyond 65,536 identities counting begins anew, so that a long run does not fill the memory.
+// Three things are not reproducible. A rule with From, Until or Every is in force by the clock. Which of several
+// requests of one identity that are under way together is the first is up to the scheduler; bodies are not looked at,
+// so two POSTs to one URL are such. And beyond 65,536 identities counting begins anew, so that a long run does not
+// fill the memory.
 package chaos

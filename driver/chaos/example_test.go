@@ -16,7 +16,8 @@ import (
 type partner struct{}
 
 func (partner) RoundTrip(req *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("ok")), ContentLength: 2, Request: req}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("ok")),
+		ContentLength: 2, Request: req}, nil
 }
 
 // Faults are given on the command line of a host's staging. The same seed and requests meet the same faults.
@@ -34,7 +35,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	client := &http.Client{Transport: monkey.Wrap(partner{})} // with a driver: driver.Options{Transport: monkey.Wrap(nil)}
+	// with a driver: driver.Options{Transport: monkey.Wrap(nil)}
+	client := &http.Client{Transport: monkey.Wrap(partner{})}
 	line := ""
 	for range 10 {
 		resp, err := client.Post("https://api.acme.example/orders", "text/plain", strings.NewReader("a boat"))
@@ -79,7 +81,8 @@ func ExampleInjector_Handler() {
 	})
 	h := monkey.Handler(receiver)
 	for i := range 6 {
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/webhooks/acme", strings.NewReader(fmt.Sprint("event", i))))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/webhooks/acme",
+			strings.NewReader(fmt.Sprint("event", i))))
 	}
 	close(received)
 	for event := range received {

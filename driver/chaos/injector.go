@@ -18,11 +18,11 @@ type Config struct {
 	Rules []Rule
 	// Seed decides, with the requests, which are struck.
 	Seed uint64
-	// Identity says which requests are the same, for calls and deliveries alike; nil: see the package comment. It must not read
-	// the body, and be safe for concurrent use.
+	// Identity says which requests are the same, for calls and deliveries alike; nil: see the package comment. It
+	// must not read the body, and be safe for concurrent use.
 	Identity func(*http.Request) string
-	// OnFault, if set, is told of each fault, before it happens and in the goroutine of the request. It must not change or keep
-	// the request, and be safe for concurrent use.
+	// OnFault, if set, is told of each fault, before it happens and in the goroutine of the request. It must not
+	// change or keep the request, and be safe for concurrent use.
 	OnFault func(*http.Request, Fault)
 }
 
@@ -62,7 +62,8 @@ func (r Report) String() string {
 // maxIdentities bounds the counts that are kept.
 const maxIdentities = 1 << 16
 
-// Injector injects faults. It is safe for concurrent use; everything that it wraps shares its counts. Make it with [New].
+// Injector injects faults. It is safe for concurrent use; everything that it wraps shares its counts. Make it with
+// [New].
 type Injector struct {
 	c     Config
 	at    []endpoint
@@ -132,7 +133,8 @@ func (in *Injector) decide(req *http.Request, body []byte, delivery bool) fate {
 	var faults []Fault
 	for i := range in.c.Rules {
 		r := &in.c.Rules[i]
-		if r.Kind.webhook() != delivery || f.rule != nil && !r.Kind.adds() || !r.inForce(elapsed) || !in.at[i].matches(req.Method, host, req.URL.Path) {
+		if r.Kind.webhook() != delivery || f.rule != nil && !r.Kind.adds() || !r.inForce(elapsed) ||
+			!in.at[i].matches(req.Method, host, req.URL.Path) {
 			continue
 		}
 		if !in.turn(i, id, r.Rate == 0 || f.dice.float(2*i) < r.Rate) {

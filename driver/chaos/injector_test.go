@@ -13,9 +13,11 @@ import (
 	"github.com/integrationkit/integrationkit/driver/chaos"
 )
 
-var mixed = []chaos.Rule{{Kind: "429", Rate: 0.2}, {Kind: "503", Rate: 0.1, Endpoint: "/b*", Count: 2}, {Kind: chaos.HTML, Rate: 0.1, After: 1}}
+var mixed = []chaos.Rule{{Kind: "429", Rate: 0.2}, {Kind: "503", Rate: 0.1, Endpoint: "/b*", Count: 2},
+	{Kind: chaos.HTML, Rate: 0.1, After: 1}}
 
-// fates makes 40 requests each of 50 identities in the order of a shuffle, with so many goroutines, and returns how often each met what.
+// fates makes 40 requests each of 50 identities in the order of a shuffle, with so many goroutines, and returns how
+// often each met what.
 func fates(t *testing.T, seed, shuffle uint64, goroutines int) map[string]int {
 	t.Helper()
 	got := map[string]int{}
@@ -53,7 +55,8 @@ func fates(t *testing.T, seed, shuffle uint64, goroutines int) map[string]int {
 	for _, n := range r.Faults {
 		total += n
 	}
-	if r.Calls != 2000 || total != len(got) || r.Struck != total || r.ByRule[0] != r.Faults["429"] || len(r.ByRule) != 3 {
+	if r.Calls != 2000 || total != len(got) || r.Struck != total || r.ByRule[0] != r.Faults["429"] ||
+		len(r.ByRule) != 3 {
 		t.Errorf("the report %+v does not fit %d faults", r, len(got))
 	}
 	return got
@@ -67,7 +70,8 @@ func TestReproducible(t *testing.T) {
 	}
 	for shuffle := range uint64(4) {
 		if got := fates(t, 7, shuffle, 16); !maps.Equal(got, want) {
-			t.Errorf("in another order, with 16 goroutines: %d faults, of which not all are the %d", len(got), len(want))
+			t.Errorf("in another order, with 16 goroutines: %d faults, of which not all are the %d", len(got),
+				len(want))
 		}
 	}
 	if got := fates(t, 8, 1, 1); maps.Equal(got, want) {
@@ -82,7 +86,8 @@ func TestRates(t *testing.T) {
 		send(t, rt, "GET", fmt.Sprint("https://a.example/", i))
 		send(t, rt, "GET", "https://a.example/same")
 	}
-	if r := in.Report(); r.Faults["503"] < 300 || r.Faults["503"] > 500 || r.Faults["500"] < 4600 || r.Faults["500"] > 5200 {
+	if r := in.Report(); r.Faults["503"] < 300 || r.Faults["503"] > 500 || r.Faults["500"] < 4600 ||
+		r.Faults["500"] > 5200 {
 		t.Errorf("of 20,000 at 2 %% and 10,000 at 50 %%: %v", r.Faults)
 	}
 }
@@ -90,7 +95,8 @@ func TestRates(t *testing.T) {
 // The order of a query's parameters makes no difference; their values, the method and the host do.
 func TestIdentity(t *testing.T) {
 	nths := func(identity func(*http.Request) string, requests ...[2]string) (got []int) {
-		in, err := chaos.New(chaos.Config{Rules: []chaos.Rule{{Kind: "503"}}, Identity: identity, OnFault: func(_ *http.Request, f chaos.Fault) { got = append(got, f.Nth) }})
+		in, err := chaos.New(chaos.Config{Rules: []chaos.Rule{{Kind: "503"}}, Identity: identity,
+			OnFault: func(_ *http.Request, f chaos.Fault) { got = append(got, f.Nth) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,18 +106,22 @@ func TestIdentity(t *testing.T) {
 		return got
 	}
 	requests := [][2]string{
-		{"GET", "https://a.example/?x=1&y=2"}, {"GET", "https://a.example/?y=2&x=1"}, {"GET", "https://a.example/?y=2&x=2"},
-		{"GET", "https://b.example/?x=1&y=2"}, {"PUT", "https://a.example/?x=1&y=2"}, {"GET", "https://A.example/?x=1&y=2"}, {"GET", "https://a.example/?x=%&y"},
+		{"GET", "https://a.example/?x=1&y=2"}, {"GET", "https://a.example/?y=2&x=1"},
+		{"GET", "https://a.example/?y=2&x=2"},
+		{"GET", "https://b.example/?x=1&y=2"}, {"PUT", "https://a.example/?x=1&y=2"},
+		{"GET", "https://A.example/?x=1&y=2"}, {"GET", "https://a.example/?x=%&y"},
 	}
 	if got, want := nths(nil, requests...), []int{1, 2, 1, 1, 1, 3, 1}; !slices.Equal(got, want) {
 		t.Errorf("the requests are the %v of their identity, want %v", got, want)
 	}
-	if got, want := nths(func(r *http.Request) string { return r.Method }, requests...), []int{1, 2, 3, 4, 1, 5, 6}; !slices.Equal(got, want) {
+	if got, want := nths(func(r *http.Request) string { return r.Method }, requests...), []int{1, 2, 3, 4, 1, 5,
+		6}; !slices.Equal(got, want) {
 		t.Errorf("by method alone they are the %v, want %v", got, want)
 	}
 }
 
-// A long run does not fill the memory: beyond 65,536 identities counting begins anew, and no request meets one fate for ever.
+// A long run does not fill the memory: beyond 65,536 identities counting begins anew, and no request meets one fate
+// for ever.
 func TestManyIdentities(t *testing.T) {
 	var nths []int
 	id := ""
@@ -162,9 +172,11 @@ func heap() uint64 {
 }
 
 func BenchmarkWrap(b *testing.B) {
-	in := injector(b, chaos.Rule{Kind: "503", Rate: 0.0001, Endpoint: "/x/*"}, chaos.Rule{Kind: chaos.Lost, Rate: 0.0001})
+	in := injector(b, chaos.Rule{Kind: "503", Rate: 0.0001, Endpoint: "/x/*"},
+		chaos.Rule{Kind: chaos.Lost, Rate: 0.0001})
 	rt := in.Wrap(partner{})
-	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "https://a.example/x/7?limit=100&offset=200", nil)
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "https://a.example/x/7?limit=100&offset=200",
+		nil)
 	if err != nil {
 		b.Fatal(err)
 	}

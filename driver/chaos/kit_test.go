@@ -15,21 +15,22 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-// Behind every fault that passes, the kit's client reads everything, and its calls stay within the partner's limits. A write whose answer was lost
-// is not sent twice.
+// Behind every fault that passes, the kit's client reads everything, and its calls stay within the partner's limits.
+// A write whose answer was lost is not sent twice.
 func TestClientUnderChaos(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tiers := ratelimit.Tiers{{Requests: 20, Per: time.Second}, {Concurrent: 5}}
 		var mu sync.Mutex
 		orders := map[string]int{}
-		s, err := partnersim.New(partnersim.Config{Name: "acme", Tiers: tiers, Latency: 50 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPost {
-				mu.Lock()
-				defer mu.Unlock()
-				orders[r.URL.Path]++
-			}
-			fmt.Fprintf(w, `{"path":%q}`, r.URL.Path)
-		})})
+		s, err := partnersim.New(partnersim.Config{Name: "acme", Tiers: tiers, Latency: 50 * time.Millisecond,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost {
+					mu.Lock()
+					defer mu.Unlock()
+					orders[r.URL.Path]++
+				}
+				fmt.Fprintf(w, `{"path":%q}`, r.URL.Path)
+			})})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,8 +49,9 @@ func TestClientUnderChaos(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, err := driver.NewClient(driver.ClientConfig{
-			Partner: "acme", BaseURL: "https://api.acme.example", Limiter: lim, LimitKey: "a", Transport: in.Wrap(s.Transport()),
-			Retry: retry.Policy{MaxAttempts: 12}, AttemptTimeout: 30 * time.Second,
+			Partner: "acme", BaseURL: "https://api.acme.example", Limiter: lim, LimitKey: "a",
+			Transport: in.Wrap(s.Transport()),
+			Retry:     retry.Policy{MaxAttempts: 12}, AttemptTimeout: 30 * time.Second,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -60,10 +62,12 @@ func TestClientUnderChaos(t *testing.T) {
 			wg.Go(func() {
 				for i := range 25 {
 					path := fmt.Sprintf("/items/%d-%d", g, i)
-					if got, err := driver.Get[answer](t.Context(), c, "items", path, nil); err != nil || got.Path != path {
+					if got, err := driver.Get[answer](t.Context(), c, "items", path, nil); err != nil ||
+						got.Path != path {
 						t.Errorf("%s: %v, %v", path, got, err)
 					}
-					if _, err := driver.Post[answer](t.Context(), c, "orders", path, nil); err != nil && retry.ClassOf(err) == retry.Canceled {
+					if _, err := driver.Post[answer](t.Context(), c, "orders", path, nil); err != nil &&
+						retry.ClassOf(err) == retry.Canceled {
 						t.Errorf("%s: %v", path, err)
 					}
 				}

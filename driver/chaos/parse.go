@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Rules are rules in the order in which they are asked. A *Rules is a flag.Value, which reads what [Parse] reads; a flag that
-// is given several times adds to what it had.
+// Rules are rules in the order in which they are asked. A *Rules is a flag.Value, which reads what [Parse] reads; a
+// flag that is given several times adds to what it had.
 type Rules []Rule
 
 // String returns the rules as [Parse] reads them.
@@ -32,8 +32,8 @@ func (r *Rules) Set(text string) error {
 	return nil
 }
 
-// Parse reads rules from text, separated by commas, each a kind with an optional rate (a number or a percentage) and options
-// after semicolons, named as the fields of [Rule] but "at" for the endpoint and "by" for the skew:
+// Parse reads rules from text, separated by commas, each a kind with an optional rate (a number or a percentage) and
+// options after semicolons, named as the fields of [Rule] but "at" for the endpoint and "by" for the skew:
 //
 //	429:1%;retry=date:7s,503:0.02,latency;delay=80ms;jitter=40ms
 //	lost:0.5%;at=POST /v1/*

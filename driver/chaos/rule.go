@@ -34,7 +34,8 @@ const (
 	Redeliver Kind = "redeliver"
 )
 
-var kinds = []Kind{Latency, Timeout, Refused, Reset, TooMany, HTML, Lost, Slow, Cut, Truncated, Skew, Duplicate, Reorder, Redeliver}
+var kinds = []Kind{Latency, Timeout, Refused, Reset, TooMany, HTML, Lost, Slow, Cut, Truncated, Skew, Duplicate,
+	Reorder, Redeliver}
 
 // status returns the HTTP status that k stands for, 0 if it is none.
 func (k Kind) status() int {
@@ -55,17 +56,19 @@ type Rule struct {
 	Kind Kind
 	// Rate is the share of the requests that are struck, up to 1; 0 means 1.
 	Rate float64
-	// Endpoint is which requests the rule concerns: a path in which * stands for any text without a slash (as in path.Match) and at the
-	// end for any rest, with a host before it and a method before that where they matter: "/v1/listings/*", "POST /oauth2/token",
-	// "GET api.acme.example/v1/*", "*.acme.example/*". A host's port counts only if it is given. "": all.
+	// Endpoint is which requests the rule concerns: a path in which * stands for any text without a slash (as in
+	// path.Match) and at the end for any rest, with a host before it and a method before that where they matter:
+	// "/v1/listings/*", "POST /oauth2/token", "GET api.acme.example/v1/*", "*.acme.example/*". A host's port counts
+	// only if it is given. "": all.
 	Endpoint string
-	// After lets this many requests of each identity pass first; Count strikes at most this many of each, 0 without end.
+	// After lets this many requests of each identity pass first; Count strikes at most this many of each, 0 without
+	// end.
 	After, Count int
-	// From and Until bound when the rule is in force, from when the injector was made; Until 0: without end. With Every they
-	// bound it in each period of that length: from 1m until 2m every 10m is the second minute of each ten.
+	// From and Until bound when the rule is in force, from when the injector was made; Until 0: without end. With
+	// Every they bound it in each period of that length: from 1m until 2m every 10m is the second minute of each ten.
 	From, Until, Every time.Duration
-	// Retry is the Retry-After of a status: "7s" in seconds (rounded up), "date:7s" as a date (which may be past: "date:-1m"), "garbage",
-	// or "none". "": one second for 429, none for others.
+	// Retry is the Retry-After of a status: "7s" in seconds (rounded up), "date:7s" as a date (which may be past:
+	// "date:-1m"), "garbage", or "none". "": one second for 429, none for others.
 	Retry string
 	// Delay: see the kinds of fault.
 	Delay time.Duration
@@ -90,21 +93,26 @@ func (r Rule) Validate() error {
 		}
 	}
 	status := r.Kind.status() != 0
-	bad(!status && !slices.Contains(kinds, r.Kind), "unknown kind %q; known are a status from 400 to 599 and %s", string(r.Kind), kindList())
+	bad(!status && !slices.Contains(kinds, r.Kind), "unknown kind %q; known are a status from 400 to 599 and %s",
+		string(r.Kind), kindList())
 	bad(!(r.Rate >= 0 && r.Rate <= 1), "the rate is %v, want 0 to 1", r.Rate)
 	if r.Endpoint != "" {
-		bad(!parseEndpoint(r.Endpoint).valid(), "the endpoint %q is not a path or pattern, with a host and a method before it if they matter", r.Endpoint)
+		bad(!parseEndpoint(r.Endpoint).valid(),
+			"the endpoint %q is not a path or pattern, with a host and a method before it if they matter", r.Endpoint)
 	}
 	bad(strings.ContainsAny(r.Endpoint, ",;"), "the endpoint holds a comma or semicolon, want * in its place")
 	bad(r.After < 0 || r.Count < 0, "after is %d and count %d, want 0 or more", r.After, r.Count)
-	bad(r.From < 0 || r.Until < 0 || r.Until > 0 && r.Until <= r.From, "it is in force from %v until %v, want the end to be later", r.From, r.Until)
-	bad(r.Every < 0 || r.Every > 0 && (r.Until == 0 || r.Until > r.Every), "it is in force every %v, want a period in which its end lies", r.Every)
+	bad(r.From < 0 || r.Until < 0 || r.Until > 0 &&
+		r.Until <= r.From, "it is in force from %v until %v, want the end to be later", r.From, r.Until)
+	bad(r.Every < 0 || r.Every > 0 && (r.Until == 0 || r.Until > r.Every),
+		"it is in force every %v, want a period in which its end lies", r.Every)
 	bad(r.Retry != "" && !status, "retry is for a status, not for %s", r.Kind)
 	if _, err := r.retryAfter(time.Time{}); err != nil {
 		errs = append(errs, err)
 	}
 	delays := slices.Contains([]Kind{Latency, Timeout, Slow, Reorder}, r.Kind)
-	bad(r.Delay < 0 || r.Delay != 0 && !delays, "delay is %v, and for latency, timeout, slow and reorder alone", r.Delay)
+	bad(r.Delay < 0 || r.Delay != 0 && !delays, "delay is %v, and for latency, timeout, slow and reorder alone",
+		r.Delay)
 	bad(r.Kind == Latency && r.Delay == 0 && r.Jitter == 0, "latency needs a delay or jitter")
 	bad(r.Jitter < 0 || r.Jitter != 0 && r.Kind != Latency, "jitter is %v, and for latency alone", r.Jitter)
 	bad((r.Skew != 0) != (r.Kind == Skew), "skew is %v, want one for the kind skew, and for it alone", r.Skew)

@@ -19,11 +19,14 @@ func TestParse(t *testing.T) {
 		{" , ,", nil},
 		{"429", chaos.Rules{{Kind: chaos.TooMany}}},
 		{"429:2%;retry=none", chaos.Rules{{Kind: chaos.TooMany, Rate: 0.02, Retry: "none"}}},
-		{"503 : 0.5 ; at = POST /v1/* ; after=2;count=3", chaos.Rules{{Kind: "503", Rate: 0.5, Endpoint: "POST /v1/*", After: 2, Count: 3}}},
+		{"503 : 0.5 ; at = POST /v1/* ; after=2;count=3", chaos.Rules{{Kind: "503", Rate: 0.5, Endpoint: "POST /v1/*",
+			After: 2, Count: 3}}},
 		{"refused;at=api.acme.example/*;from=5m;until=6m;every=1h", chaos.Rules{
-			{Kind: chaos.Refused, Endpoint: "api.acme.example/*", From: 5 * time.Minute, Until: 6 * time.Minute, Every: time.Hour}}},
+			{Kind: chaos.Refused, Endpoint: "api.acme.example/*", From: 5 * time.Minute, Until: 6 * time.Minute,
+				Every: time.Hour}}},
 		{"skew;by=-90s,latency;delay=80ms;jitter=40ms", chaos.Rules{
-			{Kind: chaos.Skew, Skew: -90 * time.Second}, {Kind: chaos.Latency, Delay: 80 * time.Millisecond, Jitter: 40 * time.Millisecond}}},
+			{Kind: chaos.Skew, Skew: -90 * time.Second}, {Kind: chaos.Latency, Delay: 80 * time.Millisecond,
+				Jitter: 40 * time.Millisecond}}},
 		{"duplicate:1,reorder;delay=2s,redeliver", chaos.Rules{
 			{Kind: chaos.Duplicate, Rate: 1}, {Kind: chaos.Reorder, Delay: 2 * time.Second}, {Kind: chaos.Redeliver}}},
 	} {
@@ -68,11 +71,13 @@ func TestBadRulesAreRefused(t *testing.T) {
 		"429:2;after=-1;at=v1;colour=red;every": `option "every"`,
 	} {
 		rules, err := chaos.Parse(text)
-		if err == nil || rules != nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "chaos: rule ") {
+		if err == nil || rules != nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "chaos: rule ") {
 			t.Errorf("Parse(%q) = %v, %v, want an error with %q", text, rules, err, want)
 		}
 	}
-	_, err := chaos.New(chaos.Config{Rules: []chaos.Rule{{Kind: "flood"}, {Kind: chaos.Lost, Rate: 2}, {Kind: chaos.Lost, Endpoint: "/a;b"}}})
+	_, err := chaos.New(chaos.Config{Rules: []chaos.Rule{{Kind: "flood"}, {Kind: chaos.Lost, Rate: 2},
+		{Kind: chaos.Lost, Endpoint: "/a;b"}}})
 	for _, want := range []string{"Rules[0]: unknown kind", "Rules[1]: the rate is 2", "Rules[2]: the endpoint holds"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New says %v, want %q", err, want)
@@ -90,8 +95,10 @@ func TestBadRulesAreRefused(t *testing.T) {
 // What is read is written as what is read again.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
-		"429:1%;retry=date:7s,503:0.02,latency;delay=80ms;jitter=40ms", "lost:0.5%;at=POST /v1/*", "refused;at=a.example:80/*;from=5m;until=6m;every=1h",
-		"skew;by=-90s,duplicate:10%,reorder:5%;delay=2s", "429;retry=garbage;after=1;count=2", ",;,=", "429:1e-300;at= /x",
+		"429:1%;retry=date:7s,503:0.02,latency;delay=80ms;jitter=40ms", "lost:0.5%;at=POST /v1/*",
+		"refused;at=a.example:80/*;from=5m;until=6m;every=1h",
+		"skew;by=-90s,duplicate:10%,reorder:5%;delay=2s", "429;retry=garbage;after=1;count=2", ",;,=",
+		"429:1e-300;at= /x",
 	} {
 		f.Add(s)
 	}
@@ -141,7 +148,8 @@ func TestEndpoints(t *testing.T) {
 		in := injector(t, chaos.Rule{Kind: "503", Endpoint: c.endpoint})
 		resp := send(t, in.Wrap(partner{}), c.method, c.url)
 		if (resp.StatusCode == 503) != c.struck {
-			t.Errorf("%q, %s %s: status %d, want it to be struck: %t", c.endpoint, c.method, c.url, resp.StatusCode, c.struck)
+			t.Errorf("%q, %s %s: status %d, want it to be struck: %t", c.endpoint, c.method, c.url, resp.StatusCode,
+				c.struck)
 		}
 	}
 }
@@ -155,8 +163,10 @@ func TestWindows(t *testing.T) {
 			at   time.Duration
 			want int
 		}{
-			{0, 200}, {10 * time.Second, 500}, {20 * time.Second, 200}, {time.Minute, 503}, {2*time.Minute - 1, 503}, {2 * time.Minute, 200},
-			{10 * time.Minute, 200}, {10*time.Minute + 15*time.Second, 500}, {time.Hour + 19*time.Second, 500}, {time.Hour + 61*time.Second, 200},
+			{0, 200}, {10 * time.Second, 500}, {20 * time.Second, 200}, {time.Minute, 503}, {2*time.Minute - 1, 503},
+			{2 * time.Minute, 200},
+			{10 * time.Minute, 200}, {10*time.Minute + 15*time.Second, 500}, {time.Hour + 19*time.Second, 500},
+			{time.Hour + 61*time.Second, 200},
 		} {
 			time.Sleep(time.Until(start.Add(c.at)))
 			if got := send(t, in.Wrap(partner{}), "GET", "https://a.example/").StatusCode; got != c.want {
@@ -170,7 +180,8 @@ func TestRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(300 * time.Millisecond) // dates have no fractions
 		for retry, want := range map[string]string{
-			"": "1", "7s": "7", "1500ms": "2", "0s": "0", "none": "", "garbage": "when we feel better", "2540400h": "9145440000",
+			"": "1", "7s": "7", "1500ms": "2", "0s": "0", "none": "", "garbage": "when we feel better",
+			"2540400h": "9145440000",
 			"date:7s":  "Sat, 01 Jan 2000 00:00:08 GMT", // not a moment before
 			"date:-1h": "Fri, 31 Dec 1999 23:00:01 GMT",
 		} {
@@ -180,7 +191,8 @@ func TestRetryAfter(t *testing.T) {
 				t.Errorf("retry %q: status %d, Retry-After %q, want %q", retry, resp.StatusCode, got, want)
 			}
 		}
-		if got := send(t, injector(t, chaos.Rule{Kind: "503"}).Wrap(nil), "GET", "https://a.example/").Header.Get("Retry-After"); got != "" {
+		if got := send(t, injector(t, chaos.Rule{Kind: "503"}).Wrap(nil), "GET",
+			"https://a.example/").Header.Get("Retry-After"); got != "" {
 			t.Errorf("a 503 bears Retry-After %q", got)
 		}
 	})

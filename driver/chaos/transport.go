@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// ErrInjected is wrapped by every error that an injector makes up, beside the error of the net package that it stands for.
+// ErrInjected is wrapped by every error that an injector makes up, beside the error of the net package that it stands
+// for.
 var ErrInjected = errors.New("chaos: injected")
 
-// Header is on every answer that an injector makes up; its value is the kind of fault. Answers of the partner that were changed
-// do not bear it.
+// Header is on every answer that an injector makes up; its value is the kind of fault. Answers of the partner that
+// were changed do not bear it.
 const Header = "X-Chaos"
 
 // injected is an error that was made up.
@@ -41,8 +42,8 @@ var (
 	errTimeout = &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
 )
 
-// Wrap returns a RoundTripper that injects faults around next; nil: http.DefaultTransport. It keeps the contract of http.RoundTripper: a
-// request is not changed, and its body is closed also when it is not sent.
+// Wrap returns a RoundTripper that injects faults around next; nil: http.DefaultTransport. It keeps the contract of
+// http.RoundTripper: a request is not changed, and its body is closed also when it is not sent.
 func (in *Injector) Wrap(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport

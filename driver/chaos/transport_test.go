@@ -65,7 +65,8 @@ func (b *bodies) RoundTrip(req *http.Request) (*http.Response, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	resp := &http.Response{StatusCode: 200, Header: b.header, ContentLength: int64(len(b.body)), Request: req, Body: closer{strings.NewReader(b.body), b}}
+	resp := &http.Response{StatusCode: 200, Header: b.header, ContentLength: int64(len(b.body)), Request: req,
+		Body: closer{strings.NewReader(b.body), b}}
 	if b.unknown {
 		resp.ContentLength = -1
 	}
@@ -111,14 +112,16 @@ func TestBrokenConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp, err := injector(t, chaos.Rule{Kind: c.kind}).Wrap(p).RoundTrip(req)
-		if resp != nil || !errors.Is(err, chaos.ErrInjected) || !errors.Is(err, c.is) || !strings.HasPrefix(err.Error(), "chaos: "+string(c.kind)) {
+		if resp != nil || !errors.Is(err, chaos.ErrInjected) || !errors.Is(err, c.is) ||
+			!strings.HasPrefix(err.Error(), "chaos: "+string(c.kind)) {
 			t.Errorf("%s: %v, %v", c.kind, resp, err)
 		}
 		if v := retry.Judge(req, nil, err); v.Class != retry.Transient || v.Sent != c.sent {
 			t.Errorf("%s: judged %v, sent %v, want transient, %v", c.kind, v.Class, v.Sent, c.sent)
 		}
 		if !b.closed || p.arrived != c.arrived || p.closed != c.arrived {
-			t.Errorf("%s: request's body closed %t, %d arrived, %d answers closed, want %d", c.kind, b.closed, p.arrived, p.closed, c.arrived)
+			t.Errorf("%s: request's body closed %t, %d arrived, %d answers closed, want %d", c.kind, b.closed,
+				p.arrived, p.closed, c.arrived)
 		}
 	}
 }
@@ -151,7 +154,8 @@ func TestTimeout(t *testing.T) {
 
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in := injector(t, chaos.Rule{Kind: chaos.Latency, Delay: 100 * time.Millisecond, Jitter: 50 * time.Millisecond}, chaos.Rule{Kind: "503", After: 1})
+		in := injector(t, chaos.Rule{Kind: chaos.Latency, Delay: 100 * time.Millisecond,
+			Jitter: 50 * time.Millisecond}, chaos.Rule{Kind: "503", After: 1})
 		took := map[time.Duration]bool{}
 		for i := range 20 {
 			start := time.Now()
@@ -177,7 +181,8 @@ func TestLatency(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := in.Wrap(p).RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) || !b.closed || p.arrived != 0 {
+		if _, err := in.Wrap(p).RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) || !b.closed ||
+			p.arrived != 0 {
 			t.Errorf("given up meanwhile: %v, body closed %t, %d arrived", err, b.closed, p.arrived)
 		}
 	})
@@ -219,8 +224,10 @@ func TestBodies(t *testing.T) {
 					if d := time.Since(start); d > c.took || d < c.took/20 {
 						t.Errorf("it took %v, want up to %v", d, c.took)
 					}
-					if c.kind == chaos.Truncated && (resp.ContentLength != -1 || resp.Header.Get("Content-Length") != "" || p.header.Get("Content-Length") == "") {
-						t.Errorf("a truncated body has the length %d, %q", resp.ContentLength, resp.Header.Get("Content-Length"))
+					if c.kind == chaos.Truncated && (resp.ContentLength != -1 ||
+						resp.Header.Get("Content-Length") != "" || p.header.Get("Content-Length") == "") {
+						t.Errorf("a truncated body has the length %d, %q", resp.ContentLength,
+							resp.Header.Get("Content-Length"))
 					}
 					if n, err := resp.Body.Read(nil); n != 0 || err != nil {
 						t.Errorf("reading nothing: %d, %v", n, err)
@@ -252,7 +259,8 @@ func TestSlowBodyEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 		defer cancel()
 		start := time.Now()
-		if got, err := io.ReadAll(open(ctx)); !errors.Is(err, why) || len(got) == 0 || time.Since(start) != time.Second {
+		if got, err := io.ReadAll(open(ctx)); !errors.Is(err, why) || len(got) == 0 ||
+			time.Since(start) != time.Second {
 			t.Errorf("after %v: %q, %v", time.Since(start), got, err)
 		}
 		b := open(t.Context())
@@ -272,8 +280,10 @@ func TestSkew(t *testing.T) {
 		noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).Format(http.TimeFormat)
 		later := time.Date(2026, 11, 25, 12, 1, 30, 0, time.UTC).Format(http.TimeFormat)
 		p := &bodies{header: http.Header{"Date": {noon}, "Expires": {noon}, "Retry-After": {noon}, "X-Other": {noon}}}
-		resp := send(t, injector(t, chaos.Rule{Kind: chaos.Skew, Skew: 90 * time.Second}).Wrap(p), "GET", "https://a.example/")
-		for name, want := range map[string]string{"Date": later, "Expires": later, "Retry-After": later, "X-Other": noon, "Last-Modified": ""} {
+		resp := send(t, injector(t, chaos.Rule{Kind: chaos.Skew, Skew: 90 * time.Second}).Wrap(p), "GET",
+			"https://a.example/")
+		for name, want := range map[string]string{"Date": later, "Expires": later, "Retry-After": later,
+			"X-Other": noon, "Last-Modified": ""} {
 			if got := resp.Header.Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
@@ -282,11 +292,14 @@ func TestSkew(t *testing.T) {
 			t.Error("the partner's own header was changed")
 		}
 		// It is added to a status, and its Retry-After.
-		resp = send(t, injector(t, chaos.Rule{Kind: "503", Retry: "date:10s"}, chaos.Rule{Kind: chaos.Skew, Skew: -time.Hour}).Wrap(p), "GET", "https://a.example/")
-		if got, want := resp.Header.Get("Retry-After"), "Fri, 31 Dec 1999 23:00:10 GMT"; resp.StatusCode != 503 || got != want {
+		resp = send(t, injector(t, chaos.Rule{Kind: "503", Retry: "date:10s"},
+			chaos.Rule{Kind: chaos.Skew, Skew: -time.Hour}).Wrap(p), "GET", "https://a.example/")
+		if got, want := resp.Header.Get("Retry-After"), "Fri, 31 Dec 1999 23:00:10 GMT"; resp.StatusCode != 503 ||
+			got != want {
 			t.Errorf("status %d, Retry-After %q, want %q", resp.StatusCode, got, want)
 		}
-		resp = send(t, injector(t, chaos.Rule{Kind: chaos.Skew, Skew: time.Second}).Wrap(&bodies{}), "GET", "https://a.example/")
+		resp = send(t, injector(t, chaos.Rule{Kind: chaos.Skew, Skew: time.Second}).Wrap(&bodies{}), "GET",
+			"https://a.example/")
 		if got, want := resp.Header.Get("Date"), "Sat, 01 Jan 2000 00:00:01 GMT"; got != want {
 			t.Errorf("a missing Date is %q, want %q", got, want)
 		}
@@ -312,7 +325,8 @@ func TestMadeAnswers(t *testing.T) {
 		if err != nil || int64(len(b)) != resp.ContentLength || len(b) == 0 || resp.Request != req {
 			t.Errorf("%s: body %q of %d bytes, %v", kind, b, resp.ContentLength, err)
 		}
-		if resp.StatusCode != want.status || resp.Header.Get("Content-Type") != want.media || resp.Header.Get(chaos.Header) != string(kind) || p.arrived != 0 {
+		if resp.StatusCode != want.status || resp.Header.Get("Content-Type") != want.media ||
+			resp.Header.Get(chaos.Header) != string(kind) || p.arrived != 0 {
 			t.Errorf("%s: status %d, headers %v, %d arrived", kind, resp.StatusCode, resp.Header, p.arrived)
 		}
 		head, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "https://a.example/", nil)
@@ -340,12 +354,14 @@ func TestOwnErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := injector(t, r).Wrap(&bodies{err: own}).RoundTrip(req); !errors.Is(err, own) || errors.Is(err, chaos.ErrInjected) {
+		if _, err := injector(t, r).Wrap(&bodies{err: own}).RoundTrip(req); !errors.Is(err, own) ||
+			errors.Is(err, chaos.ErrInjected) {
 			t.Errorf("%s: %v, want the partner's own error", kind, err)
 		}
 	}
 	// An answer without a body has nothing to be cut.
-	if resp := send(t, injector(t, chaos.Rule{Kind: chaos.Cut}).Wrap(&bodies{}), "GET", "https://a.example/"); resp.StatusCode != 200 {
+	if resp := send(t, injector(t, chaos.Rule{Kind: chaos.Cut}).Wrap(&bodies{}), "GET",
+		"https://a.example/"); resp.StatusCode != 200 {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }

@@ -14,12 +14,12 @@ const maxDelivery = 4 << 20
 // throwTogether decides whether a duplicate comes at the same time.
 const throwTogether = -1
 
-// Handler returns a handler that duplicates, reorders and has redelivered the webhooks that next gets. It goes outermost, so that next sees
-// what a partner's sender would do to it. The answer is always next's own; a duplicate's is thrown away. next must be safe for
-// concurrent use, as every handler.
+// Handler returns a handler that duplicates, reorders and has redelivered the webhooks that next gets. It goes
+// outermost, so that next sees what a partner's sender would do to it. The answer is always next's own; a duplicate's
+// is thrown away. next must be safe for concurrent use, as every handler.
 //
-// The sender waits while its delivery is held back; keep Delay under its patience. A delivery is held back only while no other
-// is, so that there is one to wait for.
+// The sender waits while its delivery is held back; keep Delay under its patience. A delivery is held back only while
+// no other is, so that there is one to wait for.
 func (in *Injector) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, maxDelivery+1))

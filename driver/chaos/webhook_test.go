@@ -79,7 +79,8 @@ func TestDuplicate(t *testing.T) {
 				t.Errorf("delivery %d was handled as %q, want %q", i, got, want)
 			}
 		}
-		if rep := in.Report(); rep.Deliveries != n || rep.Calls != 0 || rep.Faults[chaos.Duplicate] != n || rep.Struck != n {
+		if rep := in.Report(); rep.Deliveries != n || rep.Calls != 0 || rep.Faults[chaos.Duplicate] != n ||
+			rep.Struck != n {
 			t.Errorf("the report is %+v", rep)
 		}
 	})
@@ -89,7 +90,8 @@ func TestDuplicate(t *testing.T) {
 func TestPanicOfADuplicate(t *testing.T) {
 	for i := range 8 { // both ways of duplicating
 		r := &receiver{fail: http.ErrAbortHandler}
-		if status := deliver(injector(t, chaos.Rule{Kind: chaos.Duplicate}).Handler(r), "/hooks", string(rune('a'+i))); status != 0 || len(r.got) != 2 {
+		if status := deliver(injector(t, chaos.Rule{Kind: chaos.Duplicate}).Handler(r), "/hooks",
+			string(rune('a'+i))); status != 0 || len(r.got) != 2 {
 			t.Errorf("status %d after %d", status, len(r.got))
 		}
 	}
@@ -115,13 +117,15 @@ func TestReorder(t *testing.T) {
 
 		// With nothing to wait for it goes on after a second, or with its sender.
 		start := time.Now()
-		if status := deliver(h, "/late/2", "alone"); status != http.StatusAccepted || time.Since(start) != time.Second+10*time.Millisecond {
+		if status := deliver(h, "/late/2", "alone"); status != http.StatusAccepted ||
+			time.Since(start) != time.Second+10*time.Millisecond {
 			t.Errorf("status %d after %v, want 202 after 1.01 s", status, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		start = time.Now()
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, "/late/3", strings.NewReader("x")))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, "/late/3",
+			strings.NewReader("x")))
 		if d := time.Since(start); d != 110*time.Millisecond {
 			t.Errorf("a sender that gives up after 100 ms is held for %v", d)
 		}
@@ -170,7 +174,8 @@ func TestUnusualDeliveries(t *testing.T) {
 		t.Errorf("the report is %+v", rep)
 	}
 	// Rules of calls are not for webhooks, nor the other way round.
-	if status := deliver(injector(t, chaos.Rule{Kind: "503"}).Handler(r), "/hooks", "x"); status != http.StatusAccepted {
+	if status := deliver(injector(t, chaos.Rule{Kind: "503"}).Handler(r), "/hooks",
+		"x"); status != http.StatusAccepted {
 		t.Errorf("status %d", status)
 	}
 	if resp := send(t, in.Wrap(partner{}), "POST", "https://a.example/hooks"); resp.StatusCode != 200 {

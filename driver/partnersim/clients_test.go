@@ -18,8 +18,10 @@ import (
 func TestManyClientsThatGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, partnersim.Config{
-			Tiers: ratelimit.Tiers{{Requests: 50, Per: time.Second}, {Concurrent: 20}}, Latency: 100 * time.Millisecond, Jitter: 200 * time.Millisecond,
-			Faults: []partnersim.Rule{{Kind: "reset", Rate: 0.05}, {Kind: "timeout", Rate: 0.02}, {Kind: "lost", Rate: 0.05}, {Kind: "429", Rate: 0.05}},
+			Tiers:   ratelimit.Tiers{{Requests: 50, Per: time.Second}, {Concurrent: 20}},
+			Latency: 100 * time.Millisecond, Jitter: 200 * time.Millisecond,
+			Faults: []partnersim.Rule{{Kind: "reset", Rate: 0.05}, {Kind: "timeout", Rate: 0.02},
+				{Kind: "lost", Rate: 0.05}, {Kind: "429", Rate: 0.05}},
 		})
 		const clients, calls = 200, 20
 		var mu sync.Mutex
@@ -65,7 +67,8 @@ func TestManyClientsThatGiveUp(t *testing.T) {
 		// Nothing is left in flight: as many as the tier allows find room again.
 		for range 20 {
 			wg.Go(func() {
-				if status, _, _, err := get(t.Context(), s, "/"); err == nil && status != http.StatusOK && status != http.StatusTooManyRequests {
+				if status, _, _, err := get(t.Context(), s, "/"); err == nil && status != http.StatusOK &&
+					status != http.StatusTooManyRequests {
 					t.Errorf("status %d", status)
 				}
 			})

@@ -36,8 +36,9 @@ type Config struct {
 	Tokens *Tokens
 	// Scale is how much faster than real the partner's time runs: from 1 (also 0) to [MaxScale].
 	Scale float64
-	// Latency is the time from sending a request to reading its answer: a quarter of it until the request arrives and is counted, half
-	// of it at the partner, where the request is in flight, and a quarter on the way back. The handler runs at the arrival.
+	// Latency is the time from sending a request to reading its answer: a quarter of it until the request arrives and
+	// is counted, half of it at the partner, where the request is in flight, and a quarter on the way back. The
+	// handler runs at the arrival.
 	Latency time.Duration
 	// Jitter is added to Latency: each way takes a random time of up to half of it longer.
 	Jitter time.Duration
@@ -64,7 +65,8 @@ type Quota struct {
 	Name string
 	// Tiers are the partner's own, unscaled.
 	Tiers ratelimit.Tiers
-	// Match says which requests count; nil: all, but those to the token endpoint. Key says whose quota; nil: one for all.
+	// Match says which requests count; nil: all, but those to the token endpoint. Key says whose quota; nil: one for
+	// all.
 	Match func(*http.Request) bool
 	Key   func(*http.Request) string
 }
@@ -136,7 +138,8 @@ func New(c Config) (*Server, error) {
 	if c.Tokens != nil {
 		errs = append(errs, c.Tokens.bind(c.Scale)...)
 		if len(c.Tokens.Budget) > 0 {
-			quotas = append(quotas, Quota{Name: "token", Tiers: c.Tokens.Budget, Key: c.Tokens.budgetKey, Match: s.isToken})
+			quotas = append(quotas, Quota{Name: "token", Tiers: c.Tokens.Budget, Key: c.Tokens.budgetKey,
+				Match: s.isToken})
 		}
 	}
 	names := map[string]bool{"": true, "api": true, "token": true}
@@ -175,8 +178,8 @@ func New(c Config) (*Server, error) {
 }
 
 // Limits returns the quota's tiers as the clock on the wall sees them: every window divided by the scale. It is what
-// the driver under test must be given in place of the partner's documented limits. The name is a [Quota]'s, "api" for [Config.Tiers] and
-// "token" for the token endpoint's budget; an unknown one has no tiers.
+// the driver under test must be given in place of the partner's documented limits. The name is a [Quota]'s, "api" for
+// [Config.Tiers] and "token" for the token endpoint's budget; an unknown one has no tiers.
 func (s *Server) Limits(name string) ratelimit.Tiers {
 	for _, q := range s.quotas {
 		if q.Name == name {

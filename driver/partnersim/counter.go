@@ -60,7 +60,8 @@ func (s *sliding) count(now time.Duration) (int64, time.Duration) {
 }
 
 // use returns as the share the mean number of arrivals in the window, divided by the limit: the mean over all windows
-// that end between one window after the first arrival and the last arrival. The share of a shorter run is its worst window's.
+// that end between one window after the first arrival and the last arrival. The share of a shorter run is its worst
+// window's.
 //
 // The sum over the windows is per for each arrival, less what lies outside: an arrival a of the first window counts
 // a-first, and one of the last window only until the last arrival.

@@ -3,8 +3,8 @@ package partnersim
 import "strconv"
 
 // Dice makes up one record: for the same seed, kind and index it gives the same values for ever, so that a record is
-// generated when it is asked for and never held. Values are told apart by the number of the field, not by the order of the calls: a new
-// field changes no other. It is a value and costs nothing to make.
+// generated when it is asked for and never held. Values are told apart by the number of the field, not by the order
+// of the calls: a new field changes no other. It is a value and costs nothing to make.
 type Dice struct{ state uint64 }
 
 // Roll returns the dice of the record with the index, of a kind of records that the caller numbers.
@@ -40,8 +40,8 @@ func mix(x uint64) uint64 {
 // MaxIndex is the largest index that [HexID] can carry.
 const MaxIndex = 1<<24 - 1
 
-// HexID returns a stable id of 24 hexadecimal digits, as MongoDB makes them: it grows with the index, and differs between kinds
-// (0 to 255) and seeds. The index is from 0 to [MaxIndex].
+// HexID returns a stable id of 24 hexadecimal digits, as MongoDB makes them: it grows with the index, and differs
+// between kinds (0 to 255) and seeds. The index is from 0 to [MaxIndex].
 func HexID(seed, kind uint64, index int) string {
 	var b [24]byte
 	put := func(at, digits int, v uint64) {

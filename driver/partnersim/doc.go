@@ -1,10 +1,11 @@
-// Package partnersim is the kit that simulated partners are made of: what a driver, an example or a benchmark runs against
-// where the real partner cannot be had. It links neither testing nor a cassette library, so that programs can use it.
+// Package partnersim is the kit that simulated partners are made of: what a driver, an example or a benchmark runs
+// against where the real partner cannot be had. It links neither testing nor a cassette library, so that programs can
+// use it.
 //
 // # What it does
 //
-// The author of a simulated partner writes an http.Handler that answers as the partner's documentation says, from records that
-// are made up on the spot. [New] puts around it what makes a partner hard to talk to:
+// The author of a simulated partner writes an http.Handler that answers as the partner's documentation says, from
+// records that are made up on the spot. [New] puts around it what makes a partner hard to talk to:
 //
 //   - a ledger that counts every request exactly, when it arrives, by the server's clock, in every tier of every quota
 //     ([Config.Tiers], [Quota]). A request that arrives when a tier is full is a violation and is answered 429 with a
@@ -16,13 +17,13 @@
 //   - time that runs up to 60 times as fast: windows, latencies, lifetimes and Retry-After (which then has decimals) are
 //     divided by [Config.Scale]. [Server.Limits] are the tiers that the driver must be given.
 //
-// It is reached in memory through [Server.Transport], also in a testing/synctest bubble, or over loopback after [Server.Start];
-// several partners by their hosts through a [Network].
+// It is reached in memory through [Server.Transport], also in a testing/synctest bubble, or over loopback after
+// [Server.Start]; several partners by their hosts through a [Network].
 //
 // # Writing a simulated partner
 //
-// About a hundred lines, and the fields of its records; the example of this package is a whole one, examples/newdriver/newdrivertest another, with
-// a driver and its tests. In order:
+// About a hundred lines, and the fields of its records; the example of this package is a whole one,
+// examples/newdriver/newdrivertest another, with a driver and its tests. In order:
 //
 //  1. Read the partner's documentation, never the driver's code: a simulator that is written from the driver repeats its
 //     mistakes. Mark in comments what is unverified.
@@ -41,8 +42,9 @@
 //
 // # How a request is counted
 //
-// A window is half-open: of two requests exactly one window apart the second no longer meets the first. Requests in flight are counted
-// from their arrival until the answer is written, before its way back; a client that gives up frees its place at once. A fault rule that
-// strikes before the arrival (reset, outage) leaves no trace in the ledger; any other, a 429 of the rule's own making included,
-// is an arrival like all others, and never a violation by itself.
+// A window is half-open: of two requests exactly one window apart the second no longer meets the first. Requests in
+// flight are counted from their arrival until the answer is written, before its way back; a client that gives up
+// frees its place at once. A fault rule that strikes before the arrival (reset, outage) leaves no trace in the
+// ledger; any other, a 429 of the rule's own making included, is an arrival like all others, and never a violation by
+// itself.
 package partnersim

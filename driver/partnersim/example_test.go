@@ -14,8 +14,8 @@ import (
 	"github.com/integrationkit/integrationkit/ratelimit"
 )
 
-// Acme rents boats. Its API has one list, pages by number, wants a key, allows 5 requests a second for each marina, and says in a
-// 200 when something went wrong. This is the whole of its simulated partner.
+// Acme rents boats. Its API has one list, pages by number, wants a key, allows 5 requests a second for each marina,
+// and says in a 200 when something went wrong. This is the whole of its simulated partner.
 type Acme struct {
 	*partnersim.Server
 	cfg   AcmeConfig
@@ -60,7 +60,10 @@ func NewAcme(c AcmeConfig) (*Acme, error) {
 			acmeError(w, status, http.StatusText(status))
 		},
 		Answers: map[string]http.Handler{ // a rule of the kind x-failure
-			"failure": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { acmeError(w, http.StatusOK, "try again") }),
+			"failure": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				acmeError(w, http.StatusOK,
+					"try again")
+			}),
 		},
 	})
 	return a, err
@@ -86,8 +89,9 @@ func (a *Acme) boat(index int) boat {
 	d := partnersim.Roll(a.cfg.Seed, kindBoat, index)
 	rev := a.boats.Revision(index)
 	return boat{
-		ID:      partnersim.HexID(a.cfg.Seed, kindBoat, index),
-		Name:    fmt.Sprintf("%s %d", partnersim.Pick(d, fieldName, []string{"Gull", "Heron", "Tern"}), index+rev.Number*1000),
+		ID: partnersim.HexID(a.cfg.Seed, kindBoat, index),
+		Name: fmt.Sprintf("%s %d", partnersim.Pick(d, fieldName, []string{"Gull", "Heron", "Tern"}),
+			index+rev.Number*1000),
 		Marina:  partnersim.Pick(d, fieldMarina, []string{"north", "south"}),
 		Metres:  6 + d.Int(fieldSize, 20),
 		Changed: rev.At,
@@ -132,7 +136,8 @@ func Example_newPartner() {
 	defer acme.Close()
 	client := &http.Client{Transport: acme.Transport()}
 	page := func(n int) {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://api.acme.example/boats?page="+strconv.Itoa(n), nil)
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet,
+			"https://api.acme.example/boats?page="+strconv.Itoa(n), nil)
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -161,7 +166,8 @@ func Example_newPartner() {
 	page(2)
 	r := acme.Report()
 	fmt.Println(r.Requests, "requests,", r.Violations, "violations, faults", r.Faults)
-	fmt.Println("give the driver", acme.Limits("api")[0].Requests, "requests per", acme.Limits("api")[0].Per.Round(time.Millisecond))
+	fmt.Println("give the driver", acme.Limits("api")[0].Requests, "requests per",
+		acme.Limits("api")[0].Per.Round(time.Millisecond))
 	// Output:
 	// 200 success=true boats=20 ""
 	// 200 success=false boats=0 "try again"
@@ -193,7 +199,8 @@ func ExampleServer_Report() {
 		fmt.Printf("%d %q\n", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
 	r := s.Report()
-	fmt.Printf("%d violation; at worst %d of %d, use %.0f %%\n", r.Violations, r.Tiers[0].Worst, r.Tiers[0].Tier.Requests, 100*r.Tiers[0].Share)
+	fmt.Printf("%d violation; at worst %d of %d, use %.0f %%\n", r.Violations, r.Tiers[0].Worst,
+		r.Tiers[0].Tier.Requests, 100*r.Tiers[0].Share)
 	// Output:
 	// 200 ""
 	// 200 ""

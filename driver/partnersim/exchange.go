@@ -43,8 +43,8 @@ func (s *Server) begin(r *http.Request) *exchange {
 	return x
 }
 
-// serve is the partner's side, from arrival on: it counts the request and makes the answer in x.answer. The caller calls s.leave when
-// the answer is written.
+// serve is the partner's side, from arrival on: it counts the request and makes the answer in x.answer. The caller
+// calls s.leave when the answer is written.
 func (s *Server) serve(x *exchange, r *http.Request, abandoned bool) {
 	x.admission = s.admit(r, abandoned)
 	w := &x.answer

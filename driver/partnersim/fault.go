@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Kind is a kind of fault: one of the constants, an HTTP status from 400 to 599 in digits, or "x-" and the name of one of
-// [Config.Answers].
+// Kind is a kind of fault: one of the constants, an HTTP status from 400 to 599 in digits, or "x-" and the name of
+// one of [Config.Answers].
 type Kind string
 
-// The kinds of fault. Reset and Outage happen before the request arrives, so that it is never counted; with the others it
-// has arrived and is counted.
+// The kinds of fault. Reset and Outage happen before the request arrives, so that it is never counted; with the
+// others it has arrived and is counted.
 const (
 	TooMany   Kind = "429"       // refused with [Rule.Retry], though no tier is full
 	Reset     Kind = "reset"     // the connection breaks before the request arrives
@@ -37,20 +37,23 @@ const (
 var kinds = []Kind{TooMany, Reset, Outage, Lost, Timeout, Slow, Cut, HTML, Malformed, Empty, BOM, Control, Revoke}
 
 // Rule makes something go wrong. Only Kind is required: by itself it strikes every request but those to the token
-// endpoint (an outage strikes these too). Which of the requests that a rule concerns are struck depends on the seed, the rule's
-// place and how many came before, not on time or chance.
+// endpoint (an outage strikes these too). Which of the requests that a rule concerns are struck depends on the seed,
+// the rule's place and how many came before, not on time or chance.
 type Rule struct {
 	Kind Kind
 	// Rate is the share of the requests that are struck; 0 means 1, all of them.
 	Rate float64
-	// Endpoint is which requests the rule concerns: a path, with * for any text without a slash (as in path.Match)
-	// or at the end for any rest, and a method before it if it matters: "POST /oauth2/token", "/v1/listings*". "": see above.
+	// Endpoint is which requests the rule concerns: a path, with * for any text without a slash (as in path.Match) or
+	// at the end for any rest, and a method before it if it matters: "POST /oauth2/token", "/v1/listings*". "": see
+	// above.
 	Endpoint string
 	// After lets this many of them pass first; Count strikes at most this many, 0 without end.
 	After, Count int
-	// From and Until bound when the rule is in force, from the server's start, by the partner's clock. Until 0: without end.
+	// From and Until bound when the rule is in force, from the server's start, by the partner's clock. Until 0:
+	// without end.
 	From, Until time.Duration
-	// Retry is the Retry-After of a status kind, by the partner's clock; 0: a second for 429, none for others; negative: none.
+	// Retry is the Retry-After of a status kind, by the partner's clock; 0: a second for 429, none for others;
+	// negative: none.
 	Retry time.Duration
 	// Delay is how long a slow body takes, by the partner's clock; 0: 10 s.
 	Delay time.Duration
@@ -71,14 +74,16 @@ func (r Rule) Validate() error {
 	switch {
 	case r.Kind == "":
 		bad("the kind is missing")
-	case r.Kind.status() == 0 && !slices.Contains(kinds, r.Kind) && !(strings.HasPrefix(string(r.Kind), "x-") && len(r.Kind) > 2):
+	case r.Kind.status() == 0 && !slices.Contains(kinds, r.Kind) && !(strings.HasPrefix(string(r.Kind), "x-") &&
+		len(r.Kind) > 2):
 		bad("unknown kind %q; known are a status from 400 to 599 and %s", string(r.Kind), kindList())
 	}
 	if !(r.Rate >= 0 && r.Rate <= 1) {
 		bad("the rate is %v, want 0 to 1", r.Rate)
 	}
 	_, pattern := splitEndpoint(r.Endpoint)
-	if _, err := path.Match(strings.TrimSuffix(pattern, "*"), "/"); err != nil || r.Endpoint != "" && !strings.HasPrefix(pattern, "/") {
+	if _, err := path.Match(strings.TrimSuffix(pattern, "*"), "/"); err != nil || r.Endpoint != "" &&
+		!strings.HasPrefix(pattern, "/") {
 		bad("the endpoint %q is not a path or pattern that starts with a slash", r.Endpoint)
 	}
 	if r.After < 0 || r.Count < 0 {
@@ -147,8 +152,8 @@ func (r Rule) String() string {
 	return b.String()
 }
 
-// ParseFaults reads rules from text, separated by commas, each a kind with an optional rate (a number or a percentage) and options
-// after semicolons, named as the fields of [Rule] but "at" for the endpoint:
+// ParseFaults reads rules from text, separated by commas, each a kind with an optional rate (a number or a
+// percentage) and options after semicolons, named as the fields of [Rule] but "at" for the endpoint:
 //
 //	429:0.02,reset:1%,500:0.02
 //	outage;from=30s;until=90s

@@ -20,9 +20,11 @@ func TestParseFaults(t *testing.T) {
 		{"", nil},
 		{" , ", nil},
 		{"outage", []partnersim.Rule{{Kind: partnersim.Outage}}},
-		{"429:0.02,reset:1%,500:0.02", []partnersim.Rule{{Kind: "429", Rate: 0.02}, {Kind: "reset", Rate: 0.01}, {Kind: "500", Rate: 0.02}}},
+		{"429:0.02,reset:1%,500:0.02", []partnersim.Rule{{Kind: "429", Rate: 0.02}, {Kind: "reset", Rate: 0.01},
+			{Kind: "500", Rate: 0.02}}},
 		{"429:0.1; retry=none ;count=3", []partnersim.Rule{{Kind: "429", Rate: 0.1, Retry: -1, Count: 3}}},
-		{"403;at=GET /v1/listings/*;after=2", []partnersim.Rule{{Kind: "403", Endpoint: "GET /v1/listings/*", After: 2}}},
+		{"403;at=GET /v1/listings/*;after=2", []partnersim.Rule{{Kind: "403", Endpoint: "GET /v1/listings/*",
+			After: 2}}},
 		{"outage;from=30s;until=1m30s, slow;delay=5s", []partnersim.Rule{
 			{Kind: "outage", From: 30 * time.Second, Until: 90 * time.Second}, {Kind: "slow", Delay: 5 * time.Second},
 		}},
@@ -41,8 +43,10 @@ func TestParseFaultsNamesEveryProblem(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		`unknown kind "flood"`, "known are a status from 400 to 599 and 429, reset", `the rate is "2"`, `option "until"`, `option "often"`, "in force from 2m0s until 1m0s",
-		"delay is 3s", "retry is for a status, not for slow", `the endpoint "listings"`, "count -1", `unknown kind "399"`, `unknown kind "x-"`,
+		`unknown kind "flood"`, "known are a status from 400 to 599 and 429, reset", `the rate is "2"`,
+		`option "until"`, `option "often"`, "in force from 2m0s until 1m0s",
+		"delay is 3s", "retry is for a status, not for slow", `the endpoint "listings"`, "count -1",
+		`unknown kind "399"`, `unknown kind "x-"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
@@ -52,7 +56,8 @@ func TestParseFaultsNamesEveryProblem(t *testing.T) {
 
 // What is parsed is valid, and its text is parsed as the same rules again.
 func FuzzParseFaults(f *testing.F) {
-	for _, spec := range []string{"429:0.02,reset:1%", "outage;from=30s;until=90s", "503;retry=none;at=POST /oauth2/token", "slow;delay=1h,x-a", ":;=,", "429:1e-300", "empty;at=/a*[", "cut;after=99999999999999999999"} {
+	for _, spec := range []string{"429:0.02,reset:1%", "outage;from=30s;until=90s",
+		"503;retry=none;at=POST /oauth2/token", "slow;delay=1h,x-a", ":;=,", "429:1e-300", "empty;at=/a*[", "cut;after=99999999999999999999"} {
 		f.Add(spec)
 	}
 	f.Fuzz(func(t *testing.T, spec string) {
@@ -109,7 +114,8 @@ func TestRuleBounds(t *testing.T) {
 		t.Errorf("after 2, count 3: %v", got)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, partnersim.Config{Scale: 60, Faults: []partnersim.Rule{{Kind: "500", From: 60 * time.Second, Until: 180 * time.Second}}})
+		s := newServer(t, partnersim.Config{Scale: 60, Faults: []partnersim.Rule{{Kind: "500", From: 60 * time.Second,
+			Until: 180 * time.Second}}})
 		var got []int
 		for range 5 { // each half second is half a minute at the partner
 			status, _, _, _ := get(t.Context(), s, "/")

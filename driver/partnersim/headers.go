@@ -14,9 +14,9 @@ var windowHeaders = map[time.Duration][2]string{
 	24 * time.Hour: {"X-Ratelimit-Limit-Day", "X-Ratelimit-Remaining-Day"},
 }
 
-// PerWindowHeaders sets X-RateLimit-Limit-… and X-RateLimit-Remaining-… for the windows that are a second, a minute, an hour or a day
-// long by the clock on the wall. They stay true when time is scaled: at 60, a partner's 120 a minute are announced
-// as 120 a second, and a window that is no such unit any more is left out.
+// PerWindowHeaders sets X-RateLimit-Limit-… and X-RateLimit-Remaining-… for the windows that are a second, a minute,
+// an hour or a day long by the clock on the wall. They stay true when time is scaled: at 60, a partner's 120 a minute
+// are announced as 120 a second, and a window that is no such unit any more is left out.
 func PerWindowHeaders(h http.Header, counts []Count) {
 	for _, c := range counts {
 		if names, ok := windowHeaders[c.Tier.Per]; ok {

@@ -50,7 +50,8 @@ func newQuota(q Quota, scale float64) (*quota, []error) {
 		case t.Concurrent != 0:
 			errs = append(errs, fmt.Errorf("%s: Concurrent is %d, want a positive number and no other limit beside it", where, t.Concurrent))
 		case t.Requests <= 0 || t.Per <= 0:
-			errs = append(errs, fmt.Errorf("%s: %d requests per %v, want both to be positive", where, t.Requests, t.Per))
+			errs = append(errs, fmt.Errorf("%s: %d requests per %v, want both to be positive", where, t.Requests,
+				t.Per))
 		case t.Kind != ratelimit.Sliding && t.Kind != ratelimit.Fixed:
 			errs = append(errs, fmt.Errorf("%s: only sliding, fixed and concurrent tiers can be simulated", where))
 		}
@@ -143,7 +144,8 @@ func (s *Server) admit(r *http.Request, abandoned bool) admission {
 				a.refused = true
 				a.retry = max(a.retry, at-now)
 				s.violated(Violation{
-					At: s.start.Add(now), Quota: m.q.Name, Key: m.key, Tier: m.q.scaled[i], Endpoint: r.Method + " " + r.URL.Path,
+					At: s.start.Add(now), Quota: m.q.Name, Key: m.key, Tier: m.q.scaled[i],
+					Endpoint: r.Method + " " + r.URL.Path,
 				})
 			}
 			c.seen(now)
@@ -161,7 +163,8 @@ func (s *Server) admit(r *http.Request, abandoned bool) admission {
 				t := b.quota.scaled[i]
 				left, reset := c.count(now)
 				a.counts = append(a.counts, Count{
-					Quota: b.quota.Name, Tier: t, Limit: t.Requests + t.Concurrent, Remaining: left, Reset: s.start.Add(reset),
+					Quota: b.quota.Name, Tier: t, Limit: t.Requests + t.Concurrent, Remaining: left,
+					Reset: s.start.Add(reset),
 				})
 			}
 		}

@@ -50,15 +50,16 @@ func get(ctx context.Context, s *partnersim.Server, path string) (status int, h 
 	return resp.StatusCode, resp.Header, string(b), err
 }
 
-// The ledger against the definition: for random arrivals, a request is refused exactly if some tier's window that ends with
-// it holds its limit of requests that were not refused.
+// The ledger against the definition: for random arrivals, a request is refused exactly if some tier's window that
+// ends with it holds its limit of requests that were not refused.
 func TestLedgerAgainstBruteForce(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			var tiers ratelimit.Tiers
 			for range 1 + rng.IntN(3) {
-				tiers = append(tiers, ratelimit.Tier{Requests: 1 + rng.Int64N(8), Per: time.Duration(1+rng.IntN(40)) * 100 * time.Millisecond})
+				tiers = append(tiers, ratelimit.Tier{Requests: 1 + rng.Int64N(8),
+					Per: time.Duration(1+rng.IntN(40)) * 100 * time.Millisecond})
 			}
 			s := newServer(t, partnersim.Config{Tiers: tiers})
 			var taken, all []time.Time
@@ -99,11 +100,13 @@ func TestLedgerAgainstBruteForce(t *testing.T) {
 			}
 			r := s.Report()
 			if r.Violations != refused || r.Throttled != refused || r.Requests != 300 {
-				t.Errorf("seed %d: report has %d violations, %d throttled, %d requests; want %d, %d, 300", seed, r.Violations, r.Throttled, r.Requests, refused, refused)
+				t.Errorf("seed %d: report has %d violations, %d throttled, %d requests; want %d, %d, 300", seed,
+					r.Violations, r.Throttled, r.Requests, refused, refused)
 			}
 			for i, tr := range r.Tiers {
 				if tr.Worst != worst[i] || tr.Counted != int64(len(taken)) {
-					t.Errorf("seed %d, tier %v: worst %d, counted %d; want %d, %d", seed, tr.Tier, tr.Worst, tr.Counted, worst[i], len(taken))
+					t.Errorf("seed %d, tier %v: worst %d, counted %d; want %d, %d", seed, tr.Tier, tr.Worst,
+						tr.Counted, worst[i], len(taken))
 				}
 				if tr.Share < 0 || tr.Share > 1+1e-9 {
 					t.Errorf("seed %d, tier %v: share %v", seed, tr.Tier, tr.Share)
@@ -200,7 +203,8 @@ func TestRetryAfterIsWhenThereIsRoom(t *testing.T) {
 
 func TestFixedTierCountsInAlignedWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, partnersim.Config{Tiers: ratelimit.Tiers{{Kind: ratelimit.Fixed, Requests: 2, Per: time.Second}}})
+		s := newServer(t, partnersim.Config{Tiers: ratelimit.Tiers{{Kind: ratelimit.Fixed, Requests: 2,
+			Per: time.Second}}})
 		var got []int
 		for _, pause := range []int{900, 50, 10, 40, 10} { // at 0.9, 0.95, 0.96 | 1.0, 1.01
 			time.Sleep(time.Duration(pause) * time.Millisecond)
@@ -220,7 +224,8 @@ func TestFixedTierCountsInAlignedWindows(t *testing.T) {
 func TestInFlightIsCountedFromArrivalToAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(time.Second) })
-		s := newServer(t, partnersim.Config{Handler: slow, Tiers: ratelimit.Tiers{{Concurrent: 3}}, Latency: 2 * time.Second})
+		s := newServer(t, partnersim.Config{Handler: slow, Tiers: ratelimit.Tiers{{Concurrent: 3}},
+			Latency: 2 * time.Second})
 		var mu sync.Mutex
 		statuses := map[int]int{}
 		var wg sync.WaitGroup
@@ -263,7 +268,8 @@ func TestQuotasByKeyAndOperation(t *testing.T) {
 			}},
 		})
 		var got []int
-		for _, path := range []string{"/a?property=1", "/photos?property=1", "/photos?property=1", "/a?property=1", "/a?property=1", "/a?property=2", "/ping", "/ping"} {
+		for _, path := range []string{"/a?property=1", "/photos?property=1", "/photos?property=1", "/a?property=1",
+			"/a?property=1", "/a?property=2", "/ping", "/ping"} {
 			status, _, _, _ := get(t.Context(), s, path)
 			got = append(got, status)
 		}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Population is which records of one kind exist, without the records: indexes 0, 1, 2 … and what became of them. What it
-// holds grows with the changes, not with the size. It is safe for concurrent use.
+// Population is which records of one kind exist, without the records: indexes 0, 1, 2 … and what became of them. What
+// it holds grows with the changes, not with the size. It is safe for concurrent use.
 type Population struct {
 	seed uint64
 	size int // at first
@@ -116,9 +116,9 @@ func (p *Population) Changed(since time.Time) []int {
 	return out
 }
 
-// Change changes a share (0 to 1) of the records at the partner's time at: a third each is added, updated and deleted, and at
-// least one each where there are three. Rounds are numbered from 1 and the same round chooses the same records of the same
-// population; one that was done already changes nothing. Added records get the next indexes.
+// Change changes a share (0 to 1) of the records at the partner's time at: a third each is added, updated and
+// deleted, and at least one each where there are three. Rounds are numbered from 1 and the same round chooses the
+// same records of the same population; one that was done already changes nothing. Added records get the next indexes.
 func (p *Population) Change(share float64, round int, at time.Time) Delta {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -61,7 +61,8 @@ func TestPopulationAgainstAList(t *testing.T) {
 			if got != d {
 				t.Errorf("seed %d, round %d: said %+v, did %+v", seed, round, d, got)
 			}
-			if want := int(math.Round(share * float64(len(before)) / 3)); len(before) >= 3 && want > 0 && (d.Added != want && d.Added != len(before)/3 || d.Deleted != d.Added || d.Updated != d.Added) {
+			if want := int(math.Round(share * float64(len(before)) / 3)); len(before) >= 3 && want > 0 &&
+				(d.Added != want && d.Added != len(before)/3 || d.Deleted != d.Added || d.Updated != d.Added) {
 				t.Errorf("seed %d: %v of %d: %+v", seed, share, len(before), d)
 			}
 			changed := p.Changed(at)
@@ -95,7 +96,8 @@ func TestChangeIsTheSameForTheSameSeed(t *testing.T) {
 	if d := partnersim.NewPopulation(1, 2).Change(1, 1, at); d != (partnersim.Delta{}) {
 		t.Errorf("two records: %+v", d)
 	}
-	if d := partnersim.NewPopulation(1, 3).Change(0.01, 1, at); d != (partnersim.Delta{Added: 1, Updated: 1, Deleted: 1}) {
+	if d := partnersim.NewPopulation(1, 3).Change(0.01, 1, at); d != (partnersim.Delta{Added: 1, Updated: 1,
+		Deleted: 1}) {
 		t.Errorf("three records: %+v", d)
 	}
 	if d := partnersim.NewPopulation(1, 300).Change(math.NaN(), 1, at); d != (partnersim.Delta{}) {
@@ -156,7 +158,8 @@ func TestHexIDTurnsBack(t *testing.T) {
 		if got, ok := partnersim.HexIndex(9, 3, id); !ok || got != i {
 			t.Errorf("index of %q: %d, %v", id, got, ok)
 		}
-		for _, other := range []string{partnersim.HexID(8, 3, i), partnersim.HexID(9, 4, i), id[:23], id[:23] + "g", "", "ffff" + id[4:]} {
+		for _, other := range []string{partnersim.HexID(8, 3, i), partnersim.HexID(9, 4, i), id[:23], id[:23] + "g",
+			"", "ffff" + id[4:]} {
 			if _, ok := partnersim.HexIndex(9, 3, other); ok {
 				t.Errorf("%q is taken for an id", other)
 			}

@@ -44,8 +44,9 @@ type TierReport struct {
 	// Worst is the most arrivals that any window held, or the most requests in flight, refused ones included; beyond
 	// twice the limit it is no longer exact.
 	Worst int64
-	// Share is the part of the tier that was used, 1 being all of it: of a sliding tier the mean occupancy of the window from one window after
-	// the first arrival to the last arrival. A client that waits out a latency L in each window of length W can reach W/(W+L).
+	// Share is the part of the tier that was used, 1 being all of it: of a sliding tier the mean occupancy of the
+	// window from one window after the first arrival to the last arrival. A client that waits out a latency L in each
+	// window of length W can reach W/(W+L).
 	Share float64
 	// Counted is how many arrivals the tier counted, of all keys.
 	Counted int64
@@ -92,8 +93,8 @@ func (r Report) Tier(quota string, limit int64) (t TierReport, ok bool) {
 	return TierReport{}, false
 }
 
-// Note records that a request was not as the partner's documentation has it, for [Report.Unexpected]. Handlers call it for what
-// the real partner would swallow in silence.
+// Note records that a request was not as the partner's documentation has it, for [Report.Unexpected]. Handlers call
+// it for what the real partner would swallow in silence.
 func (s *Server) Note(format string, args ...any) {
 	note := fmt.Sprintf(format, args...)
 	s.mu.Lock()

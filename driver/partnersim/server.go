@@ -10,7 +10,8 @@ import (
 )
 
 // ServeHTTP implements http.Handler with the same limits, latency and faults as [Server.Transport], for use behind a
-// real listener. Faults of the connection break it; where it cannot be taken over, by panicking with http.ErrAbortHandler.
+// real listener. Faults of the connection break it; where it cannot be taken over, by panicking with
+// http.ErrAbortHandler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	closed := s.closed
@@ -125,7 +126,8 @@ func (s *Server) BaseURL() string {
 }
 
 // Close ends the server: it breaks off what is in flight, forgets what was still on its way, and waits for what is
-// being carried out. The in-memory transport refuses connections from then on; Report stays. Closing again does nothing.
+// being carried out. The in-memory transport refuses connections from then on; Report stays. Closing again does
+// nothing.
 func (s *Server) Close() error {
 	s.shut()
 	s.ending.Wait()

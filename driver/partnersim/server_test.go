@@ -52,7 +52,8 @@ func TestLoopback(t *testing.T) {
 		if err != nil || resp.StatusCode != want.status || string(body) != want.body || !resp.Uncompressed {
 			t.Errorf("%d: status %d, body %q, uncompressed %v, %v", n, resp.StatusCode, body, resp.Uncompressed, err)
 		}
-		if got := resp.Header.Get("X-RateLimit-Remaining-Hour"); got != want.remaining || resp.Header.Get("X-RateLimit-Limit-Hour") != "2" {
+		if got := resp.Header.Get("X-RateLimit-Remaining-Hour"); got != want.remaining ||
+			resp.Header.Get("X-RateLimit-Limit-Hour") != "2" {
 			t.Errorf("%d: remaining %q, want %q", n, got, want.remaining)
 		}
 	}
@@ -81,13 +82,15 @@ func TestFaultsOnLoopback(t *testing.T) {
 		{partnersim.Reset, isReset, "", 0},
 		{partnersim.Outage, isReset, "", 0},
 		{partnersim.Lost, isReset, "", 1},
-		{partnersim.Cut, func(err error) bool { return isReset(err) || errors.Is(err, io.ErrUnexpectedEOF) }, `{"name":`, 1},
+		{partnersim.Cut, func(err error) bool { return isReset(err) || errors.Is(err, io.ErrUnexpectedEOF) },
+			`{"name":`, 1},
 		{partnersim.Timeout, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }, "", 1},
 		{partnersim.Slow, nil, `{"name":"value"}`, 1},
 		{partnersim.Empty, nil, "", 1},
 	} {
 		s := newServer(t, partnersim.Config{
-			Faults: []partnersim.Rule{{Kind: tt.kind, Count: 1}}, Scale: 60, Tiers: ratelimit.Tiers{{Requests: 10, Per: time.Hour}, {Concurrent: 1}},
+			Faults: []partnersim.Rule{{Kind: tt.kind, Count: 1}}, Scale: 60, Tiers: ratelimit.Tiers{{Requests: 10,
+				Per: time.Hour}, {Concurrent: 1}},
 		})
 		base, hc := loopback(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -140,7 +143,8 @@ func TestStartEndsWithItsContext(t *testing.T) {
 func TestNewNamesEveryProblem(t *testing.T) {
 	_, err := partnersim.New(partnersim.Config{
 		Name: "acme", Scale: 61, Latency: -1, Jitter: -1,
-		Tiers:  ratelimit.Tiers{{Requests: 1}, {Concurrent: 1, Requests: 1}, {Kind: ratelimit.TokenBucket, Requests: 1, Per: 1}},
+		Tiers: ratelimit.Tiers{{Requests: 1}, {Concurrent: 1, Requests: 1}, {Kind: ratelimit.TokenBucket,
+			Requests: 1, Per: 1}},
 		Quotas: []partnersim.Quota{{}, {Name: "api", Tiers: ratelimit.Tiers{{Requests: 1, Per: 1}}}},
 		Tokens: &partnersim.Tokens{Lifetime: -1},
 		Faults: []partnersim.Rule{{}, {Kind: "x-none"}, {Kind: "500", Rate: 2}},
@@ -149,23 +153,28 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		`simulated partner "acme"`, "Handler is missing", "Scale is 61", "Latency is", "Jitter is", `tier 0 of quota "api"`, `tier 1 of quota "api"`,
-		`tier 2 of quota "api"`, `Quotas[0]: the name ""`, "has no tiers", `Quotas[1]: the name "api"`, "Tokens: Path", "no Clients",
+		`simulated partner "acme"`, "Handler is missing", "Scale is 61", "Latency is", "Jitter is",
+		`tier 0 of quota "api"`, `tier 1 of quota "api"`,
+		`tier 2 of quota "api"`, `Quotas[0]: the name ""`, "has no tiers", `Quotas[1]: the name "api"`,
+		"Tokens: Path", "no Clients",
 		"Lifetime is", "Faults[0]: the kind is missing", `no answer named "none"`, "Faults[2]: the rate is 2",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
 		}
 	}
-	if _, err := partnersim.New(partnersim.Config{Handler: ok, Faults: []partnersim.Rule{{Kind: partnersim.Revoke}}}); err == nil {
+	if _, err := partnersim.New(partnersim.Config{Handler: ok,
+		Faults: []partnersim.Rule{{Kind: partnersim.Revoke}}}); err == nil {
 		t.Error("there is nothing to revoke")
 	}
 }
 
 func TestLimitsAreScaled(t *testing.T) {
-	s := newServer(t, partnersim.Config{Scale: 60, Tiers: ratelimit.Tiers{{Name: "minute", Requests: 120, Per: time.Minute}, {Concurrent: 15}}})
+	s := newServer(t, partnersim.Config{Scale: 60, Tiers: ratelimit.Tiers{{Name: "minute", Requests: 120,
+		Per: time.Minute}, {Concurrent: 15}}})
 	got := s.Limits("api")
-	if len(got) != 2 || got[0] != (ratelimit.Tier{Name: "minute", Requests: 120, Per: time.Second}) || got[1].Concurrent != 15 {
+	if len(got) != 2 || got[0] != (ratelimit.Tier{Name: "minute", Requests: 120, Per: time.Second}) ||
+		got[1].Concurrent != 15 {
 		t.Errorf("limits: %+v", got)
 	}
 	if s.Limits("other") != nil {
@@ -179,12 +188,16 @@ func TestLimitsAreScaled(t *testing.T) {
 
 func TestNotesAreKeptOnce(t *testing.T) {
 	var s *partnersim.Server
-	s = newServer(t, partnersim.Config{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Params(r, "limit") })})
+	s = newServer(t, partnersim.Config{Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		s.Params(r, "limit")
+	})})
 	for range 2 {
 		get(t.Context(), s, "/things?limit=1&since=x&all=1")
 	}
 	got := s.Report().Unexpected
-	if len(got) != 2 || got[0] != `GET /things: unknown parameter "all"` || got[1] != `GET /things: unknown parameter "since"` {
+	if len(got) != 2 || got[0] != `GET /things: unknown parameter "all"` ||
+		got[1] != `GET /things: unknown parameter "since"` {
 		t.Errorf("notes: %q", got)
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/integrationkit/integrationkit/ratelimit"
 )
 
-// Tokens is a partner's token endpoint: OAuth 2.0 client credentials (RFC 6749 section 4.4) over a form, unless Endpoint
-// says otherwise. It is handed to [Config.Tokens], and asked by the partner's handlers whom a request comes from. The fields are set
-// before that and not changed; the methods are safe for concurrent use.
+// Tokens is a partner's token endpoint: OAuth 2.0 client credentials (RFC 6749 section 4.4) over a form, unless
+// Endpoint says otherwise. It is handed to [Config.Tokens], and asked by the partner's handlers whom a request comes
+// from. The fields are set before that and not changed; the methods are safe for concurrent use.
 type Tokens struct {
 	// Path is the endpoint's: "/oauth2/token". Required.
 	Path string
@@ -31,13 +31,14 @@ type Tokens struct {
 	Budget ratelimit.Tiers
 	// Mint makes the text of the n-th token of the client (n counts from 1); nil: an opaque one.
 	Mint func(client string, n int, issued, expires time.Time) string
-	// Read says whose a token is that this server did not issue, and until when it is good: one that an earlier server
-	// with the same secrets minted, so that a client that kept its token finds it good after a restart, as it would at the partner. ok
-	// is false for any other text. nil: only what this server issued is good.
+	// Read says whose a token is that this server did not issue, and until when it is good: one that an earlier
+	// server with the same secrets minted, so that a client that kept its token finds it good after a restart, as it
+	// would at the partner. ok is false for any other text. nil: only what this server issued is good.
 	Read func(text string) (client string, expires time.Time, ok bool)
 	// Endpoint answers requests to Path in place of the form exchange; it calls [Tokens.Grant].
 	Endpoint http.Handler
-	// BudgetKey says whose budget a request to the endpoint spends; nil: the client id of its form or Basic credentials.
+	// BudgetKey says whose budget a request to the endpoint spends; nil: the client id of its form or Basic
+	// credentials.
 	BudgetKey func(*http.Request) string
 
 	scale   float64
@@ -178,11 +179,13 @@ func (t *Tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		tok, err := t.Grant(credentials(r))
 		if err != nil {
-			refuse(http.StatusUnauthorized, "invalid_client", "The client secret supplied for a confidential client is invalid.")
+			refuse(http.StatusUnauthorized, "invalid_client",
+				"The client secret supplied for a confidential client is invalid.")
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		out := map[string]any{"token_type": "Bearer", "expires_in": int64(math.Floor(tok.Life.Seconds())), "access_token": tok.Text}
+		out := map[string]any{"token_type": "Bearer", "expires_in": int64(math.Floor(tok.Life.Seconds())),
+			"access_token": tok.Text}
 		if t.Scope != "" {
 			out["scope"] = t.Scope
 		}

@@ -19,8 +19,9 @@ func withTokens(t *testing.T, c partnersim.Config) *partnersim.Server {
 	t.Helper()
 	if c.Tokens == nil {
 		c.Tokens = &partnersim.Tokens{
-			Path: "/oauth2/token", Clients: map[string]string{"id": "secret", "other": "secret2"}, Scope: "api", Lifetime: 24 * time.Hour,
-			Budget: ratelimit.Tiers{{Requests: 5, Per: 24 * time.Hour}},
+			Path: "/oauth2/token", Clients: map[string]string{"id": "secret", "other": "secret2"}, Scope: "api",
+			Lifetime: 24 * time.Hour,
+			Budget:   ratelimit.Tiers{{Requests: 5, Per: 24 * time.Hour}},
 		}
 	}
 	tokens := c.Tokens
@@ -36,7 +37,8 @@ func withTokens(t *testing.T, c partnersim.Config) *partnersim.Server {
 }
 
 // send does a request through the in-memory transport.
-func send(t *testing.T, s *partnersim.Server, method, path, contentType, bearer, body string) (int, string, http.Header) {
+func send(t *testing.T, s *partnersim.Server, method, path, contentType, bearer, body string) (int, string,
+	http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "https://partner.example"+path, strings.NewReader(body))
 	if err != nil {
@@ -61,7 +63,8 @@ func send(t *testing.T, s *partnersim.Server, method, path, contentType, bearer,
 const formType = "application/x-www-form-urlencoded"
 
 func form(id, secret string) string {
-	return url.Values{"grant_type": {"client_credentials"}, "scope": {"api"}, "client_id": {id}, "client_secret": {secret}}.Encode()
+	return url.Values{"grant_type": {"client_credentials"}, "scope": {"api"}, "client_id": {id},
+		"client_secret": {secret}}.Encode()
 }
 
 func token(t *testing.T, s *partnersim.Server) (text string, expiresIn float64) {
@@ -73,7 +76,8 @@ func token(t *testing.T, s *partnersim.Server) (text string, expiresIn float64) 
 		Scope     string  `json:"scope"`
 		ExpiresIn float64 `json:"expires_in"`
 	}
-	if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || got.Type != "Bearer" || got.Scope != "api" {
+	if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || got.Type != "Bearer" ||
+		got.Scope != "api" {
 		t.Fatalf("token: status %d, %s, %v", status, body, err)
 	}
 	return got.Text, got.ExpiresIn
@@ -112,7 +116,8 @@ func TestTokenBudgetIsByClient(t *testing.T) {
 		if status != 429 || h.Get("Retry-After") != "1440" {
 			t.Errorf("the sixth: status %d, Retry-After %q", status, h.Get("Retry-After"))
 		}
-		if status, body, _ := send(t, s, "POST", "/oauth2/token", formType, "", form("other", "secret2")); status != 200 {
+		if status, body, _ := send(t, s, "POST", "/oauth2/token", formType, "",
+			form("other", "secret2")); status != 200 {
 			t.Errorf("another client: status %d, %s", status, body)
 		}
 		r := s.Report()
@@ -146,14 +151,16 @@ func TestTokenRefusals(t *testing.T) {
 		status, body, _ := send(t, s, tt.method, "/oauth2/token", tt.contentType, "", tt.body)
 		var got struct{ Error string }
 		if err := json.Unmarshal([]byte(body), &got); err != nil || status != tt.status || got.Error != tt.code {
-			t.Errorf("%s %s %s: status %d, %s; want %d, %s", tt.method, tt.contentType, tt.body, status, body, tt.status, tt.code)
+			t.Errorf("%s %s %s: status %d, %s; want %d, %s", tt.method, tt.contentType, tt.body, status, body,
+				tt.status, tt.code)
 		}
 	}
 }
 
 func TestRevokedTokens(t *testing.T) {
 	tokens := &partnersim.Tokens{Path: "/oauth2/token", Clients: map[string]string{"id": "secret"}, Scope: "api"}
-	s := withTokens(t, partnersim.Config{Tokens: tokens, Faults: []partnersim.Rule{{Kind: partnersim.Revoke, After: 1, Count: 1}}})
+	s := withTokens(t, partnersim.Config{Tokens: tokens, Faults: []partnersim.Rule{{Kind: partnersim.Revoke, After: 1,
+		Count: 1}}})
 	text, life := token(t, s)
 	if life != 3600 {
 		t.Errorf("expires_in %v, want an hour", life)
@@ -176,7 +183,8 @@ func TestRevokedTokens(t *testing.T) {
 // A partner with an exchange of its own.
 func TestOwnTokenEndpoint(t *testing.T) {
 	tokens := &partnersim.Tokens{
-		Path: "/exchange", Clients: map[string]string{"machine": "secret"}, Lifetime: time.Hour, Budget: ratelimit.Tiers{{Requests: 1, Per: time.Hour}},
+		Path: "/exchange", Clients: map[string]string{"machine": "secret"}, Lifetime: time.Hour,
+		Budget:    ratelimit.Tiers{{Requests: 1, Per: time.Hour}},
 		Mint:      func(client string, n int, issued, expires time.Time) string { return "jwt-of-" + client },
 		BudgetKey: func(r *http.Request) string { return r.Header.Get("X-Client") },
 	}

@@ -16,9 +16,9 @@ import (
 )
 
 // Transport returns a RoundTripper that reaches the server without a network: every request goes to it, whatever its
-// host. It waits with timers only and starts no goroutine, so that it can be used in a testing/synctest bubble (of which the server, too, must be
-// made). A client that gives up gets its context's cause at once, and what it sent arrives and is counted
-// nonetheless, as on a network.
+// host. It waits with timers only and starts no goroutine, so that it can be used in a testing/synctest bubble (of
+// which the server, too, must be made). A client that gives up gets its context's cause at once, and what it sent
+// arrives and is counted nonetheless, as on a network.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Server }
@@ -156,7 +156,8 @@ func (s *Server) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// arriveLater lets a request arrive whose client has given up: it is counted and carried out, with a context that has ended.
+// arriveLater lets a request arrive whose client has given up: it is counted and carried out, with a context that has
+// ended.
 func (s *Server) arriveLater(x *exchange, r *http.Request, after time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,8 +258,8 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// Network reaches several simulated partners without a network, each by its host name (and port, if the URL has one): it is a
-// RoundTripper for a host that works with several partners at once. A host it does not know is not found.
+// Network reaches several simulated partners without a network, each by its host name (and port, if the URL has one):
+// it is a RoundTripper for a host that works with several partners at once. A host it does not know is not found.
 type Network map[string]*Server
 
 // RoundTrip implements http.RoundTripper.
@@ -268,7 +269,8 @@ func (n Network) RoundTrip(req *http.Request) (*http.Response, error) {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: req.URL.Hostname(), IsNotFound: true}}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host",
+			Name: req.URL.Hostname(), IsNotFound: true}}
 	}
 	return s.Transport().RoundTrip(req)
 }

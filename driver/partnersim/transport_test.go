@@ -70,7 +70,8 @@ func TestWhatWasSentArrivesThoughTheClientGaveUp(t *testing.T) {
 		why := errors.New("enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, why)
 		defer cancel()
-		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "https://partner.example/", strings.NewReader("a write"))
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "https://partner.example/",
+			strings.NewReader("a write"))
 		if _, err := s.Transport().RoundTrip(req); !errors.Is(err, why) {
 			t.Fatalf("error %v, want the context's cause", err)
 		}
@@ -126,18 +127,24 @@ func TestFaultsInMemory(t *testing.T) {
 		counted int
 		retry   string
 	}{
-		{rule: partnersim.Rule{Kind: partnersim.TooMany}, status: 429, body: "Too Many Requests\n", counted: 1, retry: "1"},
-		{rule: partnersim.Rule{Kind: partnersim.TooMany, Retry: -1}, status: 429, body: "Too Many Requests\n", counted: 1},
-		{rule: partnersim.Rule{Kind: partnersim.TooMany, Retry: time.Hour}, status: 429, body: "Too Many Requests\n", counted: 1, retry: "3600"},
-		{rule: partnersim.Rule{Kind: "503", Retry: 2 * time.Second}, status: 503, body: "Service Unavailable\n", counted: 1, retry: "2"},
+		{rule: partnersim.Rule{Kind: partnersim.TooMany}, status: 429, body: "Too Many Requests\n", counted: 1,
+			retry: "1"},
+		{rule: partnersim.Rule{Kind: partnersim.TooMany, Retry: -1}, status: 429, body: "Too Many Requests\n",
+			counted: 1},
+		{rule: partnersim.Rule{Kind: partnersim.TooMany, Retry: time.Hour}, status: 429, body: "Too Many Requests\n",
+			counted: 1, retry: "3600"},
+		{rule: partnersim.Rule{Kind: "503", Retry: 2 * time.Second}, status: 503, body: "Service Unavailable\n",
+			counted: 1, retry: "2"},
 		{rule: partnersim.Rule{Kind: "500"}, status: 500, body: "Internal Server Error\n", counted: 1},
 		{rule: partnersim.Rule{Kind: partnersim.Reset}, err: syscall.ECONNRESET},
 		{rule: partnersim.Rule{Kind: partnersim.Outage}, err: syscall.ECONNREFUSED},
 		{rule: partnersim.Rule{Kind: partnersim.Lost}, err: syscall.ECONNRESET, counted: 1},
 		{rule: partnersim.Rule{Kind: partnersim.Timeout}, err: context.DeadlineExceeded, counted: 1},
-		{rule: partnersim.Rule{Kind: partnersim.Cut}, status: 200, body: `{"name":`, err: io.ErrUnexpectedEOF, counted: 1},
+		{rule: partnersim.Rule{Kind: partnersim.Cut}, status: 200, body: `{"name":`, err: io.ErrUnexpectedEOF,
+			counted: 1},
 		{rule: partnersim.Rule{Kind: partnersim.Slow}, status: 200, body: `{"name":"value"}`, counted: 1},
-		{rule: partnersim.Rule{Kind: partnersim.Slow, Delay: 2 * time.Hour}, status: 200, err: context.DeadlineExceeded, counted: 1},
+		{rule: partnersim.Rule{Kind: partnersim.Slow, Delay: 2 * time.Hour}, status: 200,
+			err: context.DeadlineExceeded, counted: 1},
 		{rule: partnersim.Rule{Kind: partnersim.Malformed}, status: 200, body: `{"name":`, counted: 1},
 		{rule: partnersim.Rule{Kind: partnersim.Empty}, status: 200, counted: 1},
 		{rule: partnersim.Rule{Kind: partnersim.BOM}, status: 200, body: "\ufeff" + `{"name":"value"}`, counted: 1},
@@ -148,8 +155,10 @@ func TestFaultsInMemory(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.rule.Count = 1
 				s := newServer(t, partnersim.Config{
-					Faults: []partnersim.Rule{tt.rule}, Tiers: ratelimit.Tiers{{Requests: 10, Per: time.Minute}, {Concurrent: 1}}, Latency: time.Second,
-					Answers: map[string]http.Handler{"odd": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					Faults: []partnersim.Rule{tt.rule}, Tiers: ratelimit.Tiers{{Requests: 10, Per: time.Minute},
+						{Concurrent: 1}}, Latency: time.Second,
+					Answers: map[string]http.Handler{"odd": http.HandlerFunc(func(w http.ResponseWriter,
+						_ *http.Request) {
 						w.WriteHeader(http.StatusMethodNotAllowed)
 						io.WriteString(w, "slow down")
 					})},
@@ -167,11 +176,13 @@ func TestFaultsInMemory(t *testing.T) {
 					t.Errorf("Retry-After %q, want %q", got, tt.retry)
 				}
 				r := s.Report()
-				if r.Requests != tt.counted || r.Violations != 0 || r.Throttled != 0 || r.Faults[string(tt.rule.Kind)] != 1 {
+				if r.Requests != tt.counted || r.Violations != 0 || r.Throttled != 0 ||
+					r.Faults[string(tt.rule.Kind)] != 1 {
 					t.Errorf("report: %+v", r)
 				}
 				// The connection's place is free again, and the rule is used up.
-				if status, _, body, err := get(t.Context(), s, "/"); status != 200 || body != `{"name":"value"}` || err != nil {
+				if status, _, body, err := get(t.Context(), s, "/"); status != 200 || body != `{"name":"value"}` ||
+					err != nil {
 					t.Errorf("the next call: status %d, body %q, error %v", status, body, err)
 				}
 			})
@@ -182,7 +193,8 @@ func TestFaultsInMemory(t *testing.T) {
 func TestHTMLFaultLooksLikeAPage(t *testing.T) {
 	s := newServer(t, partnersim.Config{Faults: []partnersim.Rule{{Kind: partnersim.HTML}}})
 	status, h, body, err := get(t.Context(), s, "/")
-	if err != nil || status != 200 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") || !strings.Contains(body, "<html>") {
+	if err != nil || status != 200 || !strings.HasPrefix(h.Get("Content-Type"), "text/html") ||
+		!strings.Contains(body, "<html>") {
 		t.Errorf("status %d, type %q, body %q, error %v", status, h.Get("Content-Type"), body, err)
 	}
 }
@@ -220,7 +232,8 @@ func TestTransportKeepsTheRoundTripperContract(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || string(text) != "text" || resp.StatusCode != http.StatusCreated || resp.Header.Get("Allow") != "partner.example" || resp.Request != req {
+	if err != nil || string(text) != "text" || resp.StatusCode != http.StatusCreated ||
+		resp.Header.Get("Allow") != "partner.example" || resp.Request != req {
 		t.Errorf("status %d, header %v, body %q, error %v", resp.StatusCode, resp.Header, text, err)
 	}
 	if !body.closed {
@@ -263,7 +276,8 @@ func TestNetworkRoutesByHost(t *testing.T) {
 	if got := [2]int{a.Report().Requests, b.Report().Requests}; got != [2]int{2, 1} {
 		t.Errorf("requests: %v", got)
 	}
-	if _, err := hc.Post("https://c.example/", "", strings.NewReader("x")); err == nil || !strings.Contains(err.Error(), "no such host") {
+	if _, err := hc.Post("https://c.example/", "", strings.NewReader("x")); err == nil ||
+		!strings.Contains(err.Error(), "no such host") {
 		t.Errorf("unknown host: %v", err)
 	}
 }

@@ -8,19 +8,22 @@ import (
 	"github.com/integrationkit/integrationkit/pagination"
 )
 
-// Decoder makes records of one kind of a partner's items: one version of the normalization. A Decoder is a value and safe for concurrent use.
+// Decoder makes records of one kind of a partner's items: one version of the normalization. A Decoder is a value and
+// safe for concurrent use.
 type Decoder[T any] struct {
 	// Kind names the items in drift: [driver.KindResource].
 	Kind driver.Kind
-	// ID are the names of the field with the id, of which the first that holds something is taken. An item without an id is
-	// rejected. With no names the item has none, and Read gives the record one.
+	// ID are the names of the field with the id, of which the first that holds something is taken. An item without an
+	// id is rejected. With no names the item has none, and Read gives the record one.
 	ID []string
 	// NumericID says that the id is documented as a number, which is then no oddity.
 	NumericID bool
-	// Private are the names of fields that are left out of what is kept, at whatever depth they stand: credentials, papers.
+	// Private are the names of fields that are left out of what is kept, at whatever depth they stand: credentials,
+	// papers.
 	Private []string
-	// Loose is for partners that are known to write numbers and booleans as texts and texts as numbers, nothing as "", and arrays as objects
-	// keyed by id or as the one object in them: what a PHP program does. These forms are then no oddities.
+	// Loose is for partners that are known to write numbers and booleans as texts and texts as numbers, nothing as
+	// "", and arrays as objects keyed by id or as the one object in them: what a PHP program does. These forms are
+	// then no oddities.
 	Loose bool
 	// Read makes the record. It is a pure function; its errors hold no values. Required.
 	Read func(o Object) (T, error)
@@ -49,8 +52,9 @@ func (d Decoder[T]) One(raw json.RawMessage) (T, []driver.Oddity, error) {
 	return v, it.odd, nil
 }
 
-// Each decodes the items of a page one by one, as [driver.Each] does: one that cannot be read, or makes Read panic, is rejected alone, with its id
-// and the beginning of its text, less what is private. Oddities are reported by c, see [driver.Client.Report]; a nil c reports none.
+// Each decodes the items of a page one by one, as [driver.Each] does: one that cannot be read, or makes Read panic,
+// is rejected alone, with its id and the beginning of its text, less what is private. Oddities are reported by c, see
+// [driver.Client.Report]; a nil c reports none.
 func (d Decoder[T]) Each(ctx context.Context, c *driver.Client, items []json.RawMessage) pagination.Batch[T] {
 	var odd []driver.Oddity
 	var failed []json.RawMessage
@@ -77,16 +81,18 @@ func (d Decoder[T]) Each(ctx context.Context, c *driver.Client, items []json.Raw
 	return b
 }
 
-// Pages decodes the items of pages, page by page as [Decoder.Each] does: behind [pagination.Offset], whose pages overlap,
-// each item is decoded once.
-func (d Decoder[T]) Pages(ctx context.Context, c *driver.Client, pages pagination.Pages[json.RawMessage]) pagination.Pages[T] {
+// Pages decodes the items of pages, page by page as [Decoder.Each] does: behind [pagination.Offset], whose pages
+// overlap, each item is decoded once.
+func (d Decoder[T]) Pages(ctx context.Context, c *driver.Client,
+	pages pagination.Pages[json.RawMessage]) pagination.Pages[T] {
 	return pagination.Decode(pages, func(items []json.RawMessage) pagination.Batch[T] { return d.Each(ctx, c, items) })
 }
 
 // IDOf is an item's id, "" if it has none that can be read.
 func (d Decoder[T]) IDOf(raw json.RawMessage) string { return ID(raw, d.ID...) }
 
-// Fields opens an object for a look at it: what is odd about it is not reported. The Object of anything else has no fields.
+// Fields opens an object for a look at it: what is odd about it is not reported. The Object of anything else has no
+// fields.
 func Fields(raw json.RawMessage) Object {
 	o, err := open(raw, &item{loose: true})
 	if err != nil {

@@ -18,12 +18,14 @@ import (
 type answer string
 
 func (a answer) RoundTrip(req *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: req}, nil
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))),
+		Request: req}, nil
 }
 
 func newClient(t *testing.T, a answer, d *driver.Drift) *driver.Client {
 	t.Helper()
-	c, err := driver.NewClient(driver.ClientConfig{Partner: "acme", Integration: "17", BaseURL: "https://acme.example", Transport: a, Telemetry: driver.Telemetry{Drift: d}})
+	c, err := driver.NewClient(driver.ClientConfig{Partner: "acme", Integration: "17",
+		BaseURL: "https://acme.example", Transport: a, Telemetry: driver.Telemetry{Drift: d}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,14 +49,17 @@ func TestEach(t *testing.T) {
 	}
 	var rows []json.RawMessage
 	for _, s := range []string{
-		`{"key": "1", "title": "a", "secret": "CANARY", "deep": [{"secret": "CANARY"}]}`, `{"key": "2", "title": 7}`, `{"key": "3", "title": 8}`,
-		`{"key": "4", "title": "panic", "secret": "CANARY"}`, `{"key": "5", "title": "bad", "secret": "CANARY"}`, `"CANARY"`, `{"title": "no key"}`,
+		`{"key": "1", "title": "a", "secret": "CANARY", "deep": [{"secret": "CANARY"}]}`, `{"key": "2", "title": 7}`,
+		`{"key": "3", "title": 8}`,
+		`{"key": "4", "title": "panic", "secret": "CANARY"}`, `{"key": "5", "title": "bad", "secret": "CANARY"}`,
+		`"CANARY"`, `{"title": "no key"}`,
 		`{"key": "6", "title": "bad", "text": "` + strings.Repeat("x", 2*pagination.MaxRaw) + `"}`,
 	} {
 		rows = append(rows, json.RawMessage(s))
 	}
 	b := d.Each(t.Context(), newClient(t, "", drift), rows)
-	if len(b.Items) != 3 || string(b.Items[0].Raw) != `{"key":"1","title":"a","deep":[{}]}` || b.Items[1].Name.Or("") != "7" {
+	if len(b.Items) != 3 || string(b.Items[0].Raw) != `{"key":"1","title":"a","deep":[{}]}` ||
+		b.Items[1].Name.Or("") != "7" {
 		t.Errorf("items %v", b.Items)
 	}
 	got := ""
@@ -84,26 +89,34 @@ type page struct {
 func TestEnvelopeOfAnotherShape(t *testing.T) {
 	for body, ok := range map[string]bool{
 		`{"rows": []}`: true, `{"rows": [{}]}`: true,
-		`{"rows": null}`: false, `{"error": "CANARY"}`: false, `{}`: false, `null`: false, `[]`: false, `{"rows": {}}`: false,
+		`{"rows": null}`: false, `{"error": "CANARY"}`: false, `{}`: false, `null`: false, `[]`: false,
+		`{"rows": {}}`: false,
 	} {
 		var told []driver.Oddity
-		c := newClient(t, answer(body), &driver.Drift{OnOddity: func(_ context.Context, partner string, o driver.Oddity) { told = append(told, o) }})
+		c := newClient(t, answer(body), &driver.Drift{OnOddity: func(_ context.Context, partner string,
+			o driver.Oddity) {
+			told = append(told, o)
+		}})
 		_, err := driver.Get[page](t.Context(), c, "things.list", "/things", nil)
-		if (err == nil) != ok || err != nil && (!errors.Is(err, driver.ErrUndecodable) || strings.Contains(err.Error(), "CANARY")) {
+		if (err == nil) != ok || err != nil && (!errors.Is(err, driver.ErrUndecodable) ||
+			strings.Contains(err.Error(), "CANARY")) {
 			t.Errorf("%s: %v", body, err)
 		}
-		if missing := body == `{}` || strings.Contains(body, "CANARY") || strings.Contains(body, "null"); missing && (len(told) != 1 || told[0].Kind != "things.list" || told[0].Field != "rows") {
+		if missing := body == `{}` || strings.Contains(body, "CANARY") || strings.Contains(body, "null"); missing &&
+			(len(told) != 1 || told[0].Kind != "things.list" || told[0].Field != "rows") {
 			t.Errorf("%s: told %+v", body, told)
 		}
 	}
 }
 
 func TestFieldsAndID(t *testing.T) {
-	if wire.Fields([]byte(`[]`)).Len() != 0 || wire.Fields([]byte(`{"a":`)).Has("a") || !wire.Fields([]byte(`{"a":1}`)).Has("a") {
+	if wire.Fields([]byte(`[]`)).Len() != 0 || wire.Fields([]byte(`{"a":`)).Has("a") ||
+		!wire.Fields([]byte(`{"a":1}`)).Has("a") {
 		t.Error("Fields")
 	}
 	for in, want := range map[string]string{
-		`{"a": "1"}`: "1", `{"a": " ", "b": 2}`: "2", `{}`: "", `7`: "", `{"a": "` + strings.Repeat("x", 201) + `"}`: "",
+		`{"a": "1"}`: "1", `{"a": " ", "b": 2}`: "2", `{}`: "", `7`: "", `{"a": "` + strings.Repeat("x", 201) +
+			`"}`: "",
 	} {
 		if got := wire.ID([]byte(in), "a", "b"); got != want {
 			t.Errorf("%s: %q, want %q", in, got, want)

@@ -19,8 +19,9 @@ func ExampleDecoder() {
 				Name:      o.Text("title"),
 				Capacity:  o.Count("people"),
 				BasePrice: price.Money("amount", price.Currency("currency")),
-				Status:    wire.Enum(o, "state", map[string]driver.ResourceStatus{"open": driver.ResourceActive}, driver.ResourceInactive),
-				CoverURL:  o.URL("picture"),
+				Status: wire.Enum(o, "state", map[string]driver.ResourceStatus{"open": driver.ResourceActive},
+					driver.ResourceInactive),
+				CoverURL: o.URL("picture"),
 			}, nil
 		},
 	}

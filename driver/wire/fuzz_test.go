@@ -10,14 +10,17 @@ import (
 	"github.com/integrationkit/integrationkit/driver/wire"
 )
 
-// Whatever a field holds and whatever method reads it: missing is missing and null is null, without an oddity; what is there and could not be
-// read is reported as lost; and what is reported neither lost nor odd came in the form that the method's name says.
+// Whatever a field holds and whatever method reads it: missing is missing and null is null, without an oddity; what
+// is there and could not be read is reported as lost; and what is reported neither lost nor odd came in the form that
+// the method's name says.
 func FuzzGetters(f *testing.F) {
-	for _, s := range []string{`1`, `"1"`, `""`, `null`, `true`, `[]`, `[{}]`, `{"a":{}}`, `"2026-10-25 02:30:00"`, `"2026-12-02"`, `1e400`, `["a",1]`, `"//x/y"`, `"EUR"`, `-0`} {
+	for _, s := range []string{`1`, `"1"`, `""`, `null`, `true`, `[]`, `[{}]`, `{"a":{}}`, `"2026-10-25 02:30:00"`,
+		`"2026-12-02"`, `1e400`, `["a",1]`, `"//x/y"`, `"EUR"`, `-0`} {
 		f.Add([]byte(s), false)
 		f.Add([]byte(s), true)
 	}
-	forms := map[string]string{"Number": "-", "Amount": "-", "Int": "-", "Count": "-", "Flag": "tf", "Text": `"`, "Word": `"`, "Date": `"`, "Instant": `"`, "Texts": "[",
+	forms := map[string]string{"Number": "-", "Amount": "-", "Int": "-", "Count": "-", "Flag": "tf", "Text": `"`,
+		"Word": `"`, "Date": `"`, "Instant": `"`, "Texts": "[",
 		"Objects": "[", "Object": "{", "Map": "{", "Money": "-", "Currency": `"`, "Clock": `"`, "Ref": `"`, "Zone": `"`, "URL": `"`, "Local": `"`, "UTC": `"`, "Enum": `"`}
 	f.Fuzz(func(t *testing.T, value []byte, loose bool) {
 		if !json.Valid(value) {
@@ -55,7 +58,8 @@ func FuzzGetters(f *testing.F) {
 
 // What is kept is the item without its private fields, at whatever depth, and nothing else changes.
 func FuzzPublic(f *testing.F) {
-	for _, s := range []string{`{"a":1,"secret":2}`, `[{"secret":{}},{"\u0073ecret":1}]`, `"secret"`, `{"secret":`, `{"a":["secret",{"b":{"secret":[]}}]}`, `{"a":1.50,"a":2}`, ` 7 `, ``} {
+	for _, s := range []string{`{"a":1,"secret":2}`, `[{"secret":{}},{"\u0073ecret":1}]`, `"secret"`, `{"secret":`,
+		`{"a":["secret",{"b":{"secret":[]}}]}`, `{"a":1.50,"a":2}`, ` 7 `, ``} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -79,7 +83,8 @@ func FuzzPublic(f *testing.F) {
 // What stands deep costs no more than what stands at the top: a partner's nesting is its own choice.
 func TestPublicOfNested(t *testing.T) {
 	const depth = 5000
-	raw := []byte(strings.Repeat(`{"secret":[],"a":[`, depth/2) + `"` + strings.Repeat("x", 1<<20) + `"` + strings.Repeat(`]}`, depth/2))
+	raw := []byte(strings.Repeat(`{"secret":[],"a":[`, depth/2) + `"` + strings.Repeat("x", 1<<20) + `"` +
+		strings.Repeat(`]}`, depth/2))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	kept := wire.Public(raw, "secret")

@@ -12,12 +12,12 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Object reads a JSON object field by field. A field that did not come gives a missing Opt, null gives null, and one of a form that
-// cannot be understood gives a missing Opt: what is not understood never erases what is known. Whatever is not as the method's name says is
-// noted as an oddity, whether it could be understood or not.
+// Object reads a JSON object field by field. A field that did not come gives a missing Opt, null gives null, and one
+// of a form that cannot be understood gives a missing Opt: what is not understood never erases what is known.
+// Whatever is not as the method's name says is noted as an oddity, whether it could be understood or not.
 //
-// The zero Object has no fields. An Object is a view: it shares the item's bytes and the list of oddities with the Object that it came from,
-// and is for one goroutine.
+// The zero Object has no fields. An Object is a view: it shares the item's bytes and the list of oddities with the
+// Object that it came from, and is for one goroutine.
 type Object struct {
 	path   string // where it stands in the item: "money."
 	fields map[string]json.RawMessage
@@ -58,7 +58,8 @@ func kind(raw json.RawMessage) byte {
 }
 
 // typeNames are what people call what kind returns.
-var typeNames = map[byte]string{'{': "an object", '[': "an array", '"': "a text", 't': "a boolean", 'f': "a boolean", '-': "a number", 'n': "null"}
+var typeNames = map[byte]string{'{': "an object", '[': "an array", '"': "a text", 't': "a boolean", 'f': "a boolean",
+	'-': "a number", 'n': "null"}
 
 func open(raw json.RawMessage, it *item) (Object, error) {
 	o := Object{item: it}
@@ -79,7 +80,8 @@ func (o Object) note(field string, c driver.Change, lost bool, detail string) {
 		return
 	}
 	odd := driver.Oddity{Kind: o.item.kind, ID: o.item.id, Field: o.path + field, Change: c, Lost: lost, Detail: detail}
-	if !slices.Contains(o.item.odd, odd) { // each is news once an item: a list of a thousand odd elements is one piece of it
+	// each is news once an item: a list of a thousand odd elements is one piece of it
+	if !slices.Contains(o.item.odd, odd) {
 		o.item.odd = append(o.item.odd, odd)
 	}
 }
@@ -97,8 +99,9 @@ func (o Object) not(field, want string) { o.note(field, driver.ChangeType, true,
 // beyond notes a field whose value cannot be.
 func (o Object) beyond(field, why string) { o.note(field, driver.ChangeValue, true, why) }
 
-// Lost returns an error that names the first field of one of these names, wherever in the item, that was read and not understood; nil if there is
-// none. It is for fields without which a record is worse than one that is rejected and seen to be.
+// Lost returns an error that names the first field of one of these names, wherever in the item, that was read and not
+// understood; nil if there is none. It is for fields without which a record is worse than one that is rejected and
+// seen to be.
 func (o Object) Lost(names ...string) error {
 	if o.item == nil {
 		return nil
@@ -123,8 +126,8 @@ func (o Object) Names() []string { return slices.Sorted(maps.Keys(o.fields)) }
 // Raw returns a field as it came, nil if it did not. It is the item's own memory.
 func (o Object) Raw(field string) json.RawMessage { return o.fields[field] }
 
-// Type is the type that a field came in: '{', '[', '"', 't' or 'f' for a boolean, '-' for a number, 'n' for null, and 0 if it did not. It is for
-// fields that are documented in several forms.
+// Type is the type that a field came in: '{', '[', '"', 't' or 'f' for a boolean, '-' for a number, 'n' for null, and
+// 0 if it did not. It is for fields that are documented in several forms.
 func (o Object) Type(field string) byte { return kind(o.fields[field]) }
 
 // Require notes those of the fields that did not come, for what always came so far.
@@ -136,7 +139,8 @@ func (o Object) Require(fields ...string) {
 	}
 }
 
-// Record is what every record begins with: the item's id, its raw form without private fields, and the version of the normalization.
+// Record is what every record begins with: the item's id, its raw form without private fields, and the version of the
+// normalization.
 func (o Object) Record(version string) driver.Record {
 	if o.item == nil {
 		return driver.Record{AdapterVersion: version}
@@ -146,7 +150,8 @@ func (o Object) Record(version string) driver.Record {
 
 func (o Object) sub(path string) Object { return Object{path: path, item: o.item} }
 
-// Object reads an object. An empty array stands for an empty object, as PHP writes it; a list with one object in it for that.
+// Object reads an object. An empty array stands for an empty object, as PHP writes it; a list with one object in it
+// for that.
 func (o Object) Object(field string) driver.Opt[Object] {
 	raw, ok := o.fields[field]
 	sub := o.sub(o.path + field + ".")
@@ -159,7 +164,8 @@ func (o Object) Object(field string) driver.Opt[Object] {
 		return driver.Some(sub)
 	case k == '[':
 		var l []json.RawMessage
-		if json.Unmarshal(raw, &l) != nil || len(l) > 1 || len(l) == 1 && (kind(l[0]) != '{' || json.Unmarshal(l[0], &sub.fields) != nil) {
+		if json.Unmarshal(raw, &l) != nil || len(l) > 1 || len(l) == 1 && (kind(l[0]) != '{' ||
+			json.Unmarshal(l[0], &sub.fields) != nil) {
 			break
 		}
 		o.form(field, '[', "an object")
@@ -169,7 +175,8 @@ func (o Object) Object(field string) driver.Opt[Object] {
 	return driver.Opt[Object]{}
 }
 
-// Map reads an object whose names the partner chooses. Each of its values is an object; its field path has "*" for the name.
+// Map reads an object whose names the partner chooses. Each of its values is an object; its field path has "*" for
+// the name.
 func (o Object) Map(field string) driver.Opt[map[string]Object] {
 	m := o.Object(field)
 	outer, ok := m.Get()
@@ -191,8 +198,8 @@ func (o Object) Map(field string) driver.Opt[map[string]Object] {
 	return driver.Some(all)
 }
 
-// elements returns the elements of an array. One object or scalar stands for an array of one; in a loose partner's answer an object whose values
-// are all objects is an array keyed by id.
+// elements returns the elements of an array. One object or scalar stands for an array of one; in a loose partner's
+// answer an object whose values are all objects is an array keyed by id.
 func (o Object) elements(field string) (l []json.RawMessage, ok bool) {
 	raw := o.fields[field]
 	switch k := kind(raw); k {
@@ -218,13 +225,15 @@ func (o Object) elements(field string) (l []json.RawMessage, ok bool) {
 	return nil, false
 }
 
-// Elements returns the elements of an array as they came, with what [Object.Objects] takes for one; nil when there is none.
+// Elements returns the elements of an array as they came, with what [Object.Objects] takes for one; nil when there is
+// none.
 func (o Object) Elements(field string) []json.RawMessage {
 	l, _ := o.elements(field)
 	return l
 }
 
-// Objects reads an array of objects; one object stands for an array of one. An element that is no object is left out and noted.
+// Objects reads an array of objects; one object stands for an array of one. An element that is no object is left out
+// and noted.
 func (o Object) Objects(field string) driver.Opt[[]Object] {
 	switch k := o.Type(field); {
 	case !o.Has(field):

@@ -76,7 +76,8 @@ var reads = map[string]func(o wire.Object) string{
 // read decodes {"id": "1", "f": in} with one method.
 func read(t testing.TB, method, in string, loose bool) (string, []driver.Oddity) {
 	t.Helper()
-	d := wire.Decoder[string]{Kind: "thing", ID: []string{"id"}, Loose: loose, Read: func(o wire.Object) (string, error) { return reads[method](o), nil }}
+	d := wire.Decoder[string]{Kind: "thing", ID: []string{"id"}, Loose: loose,
+		Read: func(o wire.Object) (string, error) { return reads[method](o), nil }}
 	if in != "" {
 		in = `, "f": ` + in
 	}
@@ -239,7 +240,8 @@ func TestObjectHelps(t *testing.T) {
 			t.Error(err)
 		}
 		level, err := wire.Parse(in, "level", "a level", func(s string) (int, error) { return len(s), nil }).Get()
-		return fmt.Sprint(o.Has("a"), o.Has("b"), o.Len(), in.Names(), string(o.Raw("a")), o.Type("in"), o.Type("b"), len(o.Elements("list")), level, err), o.Lost("day")
+		return fmt.Sprint(o.Has("a"), o.Has("b"), o.Len(), in.Names(), string(o.Raw("a")), o.Type("in"), o.Type("b"),
+			len(o.Elements("list")), level, err), o.Lost("day")
 	}}
 	_, odd, err := d.One([]byte(`{"id": 1, "a": 7, "list": [1, 2], "in": {"level": "abc", "day": "CANARY"}}`))
 	if err == nil || err.Error() != "in.day: not a date" {
@@ -260,13 +262,17 @@ func TestObjectHelps(t *testing.T) {
 	var zero wire.Object
 	zero.Odd("x", driver.ChangeType, "x")
 	zero.Require("x")
-	if zero.Text("x").Observed() || zero.Has("x") || zero.Lost("x") != nil || zero.Record("v1").AdapterVersion != "v1" || zero.Objects("x").Observed() {
+	if zero.Text("x").Observed() || zero.Has("x") || zero.Lost("x") != nil ||
+		zero.Record("v1").AdapterVersion != "v1" || zero.Objects("x").Observed() {
 		t.Error("the zero Object has something")
 	}
 }
 
 func TestItemsWithoutID(t *testing.T) {
-	d := wire.Decoder[string]{Kind: "thing", ID: []string{"_id", "id"}, Read: func(o wire.Object) (string, error) { return o.Record("v").ID, nil }}
+	d := wire.Decoder[string]{Kind: "thing", ID: []string{"_id", "id"}, Read: func(o wire.Object) (string,
+		error) {
+		return o.Record("v").ID, nil
+	}}
 	for in, want := range map[string]string{
 		`{"_id": "1"}`:                "1 <nil>",
 		`{"_id": "", "id": "2"}`:      "2 <nil>",

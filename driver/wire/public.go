@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// Public returns a copy of raw without insignificant space and without the fields of these names, at whatever depth they stand and however their
-// names are escaped. What cannot be read as JSON is kept only if none of the names can be in it: nil otherwise. The copy shares no memory with raw: what is
-// kept of an item must not hold on to the page it came in.
+// Public returns a copy of raw without insignificant space and without the fields of these names, at whatever depth
+// they stand and however their names are escaped. What cannot be read as JSON is kept only if none of the names can
+// be in it: nil otherwise. The copy shares no memory with raw: what is kept of an item must not hold on to the page
+// it came in.
 func Public(raw json.RawMessage, private ...string) json.RawMessage {
 	// A name can be spelt with escapes, so only a text without any is known to be clean.
 	if len(private) == 0 || !bytes.Contains(raw, []byte(`\u`)) &&

@@ -75,7 +75,8 @@ func (o Object) short(field string, most int, what string) driver.Opt[string] {
 	return w
 }
 
-// First reads the fields in turn with one of o's methods, and returns the first that holds something, else the first that came.
+// First reads the fields in turn with one of o's methods, and returns the first that holds something, else the first
+// that came.
 func (o Object) First(read func(field string) driver.Opt[string], fields ...string) driver.Opt[string] {
 	var found driver.Opt[string]
 	for _, f := range fields {
@@ -110,7 +111,8 @@ func (f form) is(k byte) bool {
 	}
 }
 
-// parse reads a scalar with f. What f refuses is an oddity, and so is a scalar of another type than the one expected, and an empty text, which is null.
+// parse reads a scalar with f. What f refuses is an oddity, and so is a scalar of another type than the one expected,
+// and an empty text, which is null.
 func parse[T any](o Object, field, want string, expect form, f func(string) (T, error)) driver.Opt[T] {
 	raw, ok := o.fields[field]
 	k := kind(raw)
@@ -142,8 +144,8 @@ func parse[T any](o Object, field, want string, expect form, f func(string) (T, 
 	return driver.Some(v)
 }
 
-// Parse reads a text with f, for what has no method of its own: want names it for people ("a board plan"). What f refuses is noted and left out. f's
-// error is not kept.
+// Parse reads a text with f, for what has no method of its own: want names it for people ("a board plan"). What f
+// refuses is noted and left out. f's error is not kept.
 func Parse[T any](o Object, field, want string, f func(string) (T, error)) driver.Opt[T] {
 	return parse(o, field, want, formText, f)
 }
@@ -260,8 +262,8 @@ func (o Object) Texts(field string) driver.Opt[[]string] {
 // maxURL is as [driver.Validate] bounds them.
 const maxURL = 8192
 
-// URL reads the address of a web page or picture under the first of the fields that holds one. A protocol-relative one (//host/…) is https; other schemes
-// than http and https are refused.
+// URL reads the address of a web page or picture under the first of the fields that holds one. A protocol-relative
+// one (//host/…) is https; other schemes than http and https are refused.
 func (o Object) URL(fields ...string) driver.Opt[string] {
 	return o.First(func(field string) driver.Opt[string] {
 		w := o.Word(field)
@@ -281,7 +283,8 @@ func (o Object) URL(fields ...string) driver.Opt[string] {
 	}, fields...)
 }
 
-// Enum reads a code and returns what known has for it in lower case; other, and an oddity, for a code that is not there.
+// Enum reads a code and returns what known has for it in lower case; other, and an oddity, for a code that is not
+// there.
 func Enum[T any](o Object, field string, known map[string]T, other T) driver.Opt[T] {
 	w := o.Word(field)
 	s, ok := w.Get()

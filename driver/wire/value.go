@@ -7,9 +7,9 @@ import (
 	"github.com/integrationkit/integrationkit/driver"
 )
 
-// Instant reads a moment in RFC 3339, with any offset and fraction, also with the name of a zone behind it in brackets (RFC 9557), or in one
-// of the layouts, which are of UTC: for partners who say so. A time without an offset in no such layout is refused: nobody knows where it is
-// meant; see [Object.Local].
+// Instant reads a moment in RFC 3339, with any offset and fraction, also with the name of a zone behind it in
+// brackets (RFC 9557), or in one of the layouts, which are of UTC: for partners who say so. A time without an offset
+// in no such layout is refused: nobody knows where it is meant; see [Object.Local].
 func (o Object) Instant(field string, utc ...string) driver.Opt[time.Time] {
 	return parse(o, field, "an instant", formText, func(s string) (time.Time, error) {
 		plain, _, _ := strings.Cut(s, "[")
@@ -31,9 +31,9 @@ func inYears(t time.Time, err error) (time.Time, error) {
 	return t, nil
 }
 
-// Local reads a moment that is written in the time of a place, by the first of the layouts that fits, and returns it in UTC. A moment that a change of
-// clocks repeats or skips is taken as [driver.Resolve] does, and noted: the partner, too, had to guess. A zone that is not known leaves the field
-// out.
+// Local reads a moment that is written in the time of a place, by the first of the layouts that fits, and returns it
+// in UTC. A moment that a change of clocks repeats or skips is taken as [driver.Resolve] does, and noted: the
+// partner, too, had to guess. A zone that is not known leaves the field out.
 func (o Object) Local(field, zone string, layouts ...string) driver.Opt[time.Time] {
 	var ambiguity driver.Ambiguity
 	t := parse(o, field, "a local time", formText, func(s string) (time.Time, error) {
@@ -68,7 +68,8 @@ func location(zone string) (*time.Location, error) {
 // Date reads a day as 2026-12-02, also as the midnight of UTC 2026-12-02T00:00:00.000Z.
 func (o Object) Date(field string) driver.Opt[driver.Date] {
 	return parse(o, field, "a date", formText, func(s string) (driver.Date, error) {
-		if day, rest, ok := strings.Cut(s, "T"); ok && strings.HasPrefix(rest, "00:00:00") && strings.HasSuffix(rest, "Z") {
+		if day, rest, ok := strings.Cut(s, "T"); ok && strings.HasPrefix(rest, "00:00:00") &&
+			strings.HasSuffix(rest, "Z") {
 			s = day
 		}
 		return driver.ParseDate(s)
@@ -98,12 +99,15 @@ func (o Object) Currency(field string) driver.Opt[string] {
 	})
 }
 
-// Money reads an amount in major units from its decimal literal: going through a float64 would round what it is not asked to. Without a
-// currency there is no amount.
+// Money reads an amount in major units from its decimal literal: going through a float64 would round what it is not
+// asked to. Without a currency there is no amount.
 func (o Object) Money(field string, currency driver.Opt[string]) driver.Opt[driver.Money] {
 	c, ok := currency.Get()
 	if !ok {
 		return driver.Opt[driver.Money]{}
 	}
-	return parse(o, field, "an amount", formNumber, func(s string) (driver.Money, error) { return driver.ParseMoney(s, c) })
+	return parse(o, field, "an amount", formNumber, func(s string) (driver.Money,
+		error) {
+		return driver.ParseMoney(s, c)
+	})
 }

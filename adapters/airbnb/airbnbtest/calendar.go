@@ -37,7 +37,8 @@ func (s *Server) calendar(w http.ResponseWriter, r *http.Request, parts []string
 		days = append(days, s.dayRecord(i, t))
 	}
 	send(w, http.StatusOK, map[string]any{"calendar": map[string]any{
-		"listing_id": listingID(i), "host_id": HostID, "listing_currency": "EUR", "start_date": parts[2], "end_date": parts[3], "days": days,
+		"listing_id": listingID(i), "host_id": HostID, "listing_currency": "EUR", "start_date": parts[2],
+		"end_date": parts[3], "days": days,
 	}, "metadata": map[string]any{}})
 }
 
@@ -143,5 +144,6 @@ func (s *Server) calendarOperations(w http.ResponseWriter, r *http.Request, _ []
 		s.days[w.key] = w.day
 	}
 	s.mu.Unlock()
-	send(w, http.StatusOK, map[string]any{"calendar_operation": map[string]any{"listing_id": listingID(i)}, "metadata": map[string]any{}})
+	send(w, http.StatusOK, map[string]any{"calendar_operation": map[string]any{"listing_id": listingID(i)},
+		"metadata": map[string]any{}})
 }

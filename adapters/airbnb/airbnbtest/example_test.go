@@ -7,10 +7,11 @@ import (
 	"github.com/integrationkit/integrationkit/adapters/airbnb/airbnbtest"
 )
 
-// A simulated account in memory, sixty times as fast as the real one. A driver gets account.Integration("one"), account.Transport() and
-// account.Tiers().
+// A simulated account in memory, sixty times as fast as the real one. A driver gets account.Integration("one"),
+// account.Transport() and account.Tiers().
 func ExampleNewServer() {
-	account, err := airbnbtest.NewServer(airbnbtest.Config{Listings: 300, ReservationsPerListing: 2, PhotosPerListing: 5, Scale: 60})
+	account, err := airbnbtest.NewServer(airbnbtest.Config{Listings: 300, ReservationsPerListing: 2,
+		PhotosPerListing: 5, Scale: 60})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -28,19 +28,22 @@ func (s *Server) errorID() string { return fmt.Sprintf("api_frwrk_%032x", s.requ
 
 func (s *Server) notFound(w http.ResponseWriter) {
 	send(w, http.StatusNotFound, map[string]any{
-		"error_code": 404, "error_type": "record_not_found", "error_message": "The record was not found.", "error_id": s.errorID(),
+		"error_code": 404, "error_type": "record_not_found", "error_message": "The record was not found.",
+		"error_id": s.errorID(),
 	})
 }
 
-// refuse answers for a status that the simulated partner gives by itself. Throttling is 405, 429 and 503 in turn, and nothing says when to
-// come back: none of that was seen in a genuine client's code.
+// refuse answers for a status that the simulated partner gives by itself. Throttling is 405, 429 and 503 in turn, and
+// nothing says when to come back: none of that was seen in a genuine client's code.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int) {
 	switch status {
 	case http.StatusUnauthorized:
-		send(w, status, map[string]any{"error_code": 401, "error": "authentication_required", "error_message": "Sign in first."})
+		send(w, status, map[string]any{"error_code": 401, "error": "authentication_required",
+			"error_message": "Sign in first."})
 	case http.StatusForbidden:
 		send(w, status, map[string]any{
-			"error_code": 403, "error_type": "no_access", "error_message": "This account may not read the record.", "error_id": s.errorID(),
+			"error_code": 403, "error_type": "no_access", "error_message": "This account may not read the record.",
+			"error_id":    s.errorID(),
 			"error_class": "ServiceRequestAuthorizationError", "error_title": nil,
 		})
 	case http.StatusNotFound:
@@ -51,7 +54,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int) {
 		if w.Header().Get("Retry-After") != "" && len(s.cfg.Faults) == 0 {
 			w.Header().Del("Retry-After")
 		}
-		w.WriteHeader([]int{http.StatusMethodNotAllowed, http.StatusTooManyRequests, http.StatusServiceUnavailable}[s.requests.Add(1)%3])
+		w.WriteHeader([]int{http.StatusMethodNotAllowed, http.StatusTooManyRequests,
+			http.StatusServiceUnavailable}[s.requests.Add(1)%3])
 	default:
 		w.WriteHeader(status)
 	}
@@ -75,9 +79,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	route := r.Method + " " + parts[0] + strings.Repeat("/*", len(parts)-1)
 	routes := map[string]func(http.ResponseWriter, *http.Request, []string){
-		"GET users/*": s.user, "GET listings": s.listListings, "GET listings/*": s.listing, "PUT listings/*": s.putListing,
-		"GET listing_photos": s.listPhotos, "GET listing_descriptions/*/*": s.description, "GET booking_settings/*": s.bookingSetting,
-		"GET reservations": s.listReservations, "GET reservations/*": s.readReservation, "PUT reservations/*": s.putReservation,
+		"GET users/*": s.user, "GET listings": s.listListings, "GET listings/*": s.listing,
+		"PUT listings/*":     s.putListing,
+		"GET listing_photos": s.listPhotos, "GET listing_descriptions/*/*": s.description,
+		"GET booking_settings/*": s.bookingSetting,
+		"GET reservations":       s.listReservations, "GET reservations/*": s.readReservation,
+		"PUT reservations/*":  s.putReservation,
 		"GET calendars/*/*/*": s.calendar, "POST calendar_operations": s.calendarOperations,
 	}
 	call, known := routes[route]
@@ -121,7 +128,8 @@ func (s *Server) window(r *http.Request) (limit, offset int, ok bool) {
 }
 
 // list answers with a page of the rows. An odd page has its rows nested under the singular.
-func (s *Server) list(w http.ResponseWriter, r *http.Request, root string, rows []int, counted bool, row func(int) map[string]any) {
+func (s *Server) list(w http.ResponseWriter, r *http.Request, root string, rows []int, counted bool,
+	row func(int) map[string]any) {
 	limit, offset, ok := s.window(r)
 	if !ok {
 		s.refuse(w, r, http.StatusBadRequest)
@@ -142,11 +150,13 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, root string, rows 
 	body := map[string]any{root: out}
 	switch {
 	case s.cfg.Old && counted:
-		body["metadata"] = map[string]any{"record_count": len(rows) + 1, "listing_count": len(rows)} // the two may differ
+		// the two may differ
+		body["metadata"] = map[string]any{"record_count": len(rows) + 1, "listing_count": len(rows)}
 	case s.cfg.Old:
 		body["metadata"] = map[string]any{}
 	case counted:
-		paging := map[string]any{"total_count": len(rows), "limit": limit, "prev_offset": nil, "next_offset": nil, "next_cursor": nil}
+		paging := map[string]any{"total_count": len(rows), "limit": limit, "prev_offset": nil, "next_offset": nil,
+			"next_cursor": nil}
 		if offset > 0 {
 			paging["prev_offset"] = max(offset-limit, 0)
 		}
@@ -181,7 +191,8 @@ func (s *Server) index(id string) (int, bool) {
 		return 0, false
 	}
 	for _, first := range []int64{firstListing, firstLong} {
-		if i := n - first; i >= 0 && i < int64(s.listings.Total()) && listingID(int(i)) == n && s.listings.Exists(int(i)) {
+		if i := n - first; i >= 0 && i < int64(s.listings.Total()) && listingID(int(i)) == n &&
+			s.listings.Exists(int(i)) {
 			return int(i), true
 		}
 	}
@@ -235,7 +246,8 @@ func (s *Server) description(w http.ResponseWriter, r *http.Request, parts []str
 		return
 	}
 	send(w, http.StatusOK, map[string]any{"listing_description": map[string]any{
-		"listing_id": listingID(i), "locale": parts[2], "name": s.listingRecord(i)["name"], "summary": "By the canal.", "space": nil,
+		"listing_id": listingID(i), "locale": parts[2], "name": s.listingRecord(i)["name"],
+		"summary": "By the canal.", "space": nil,
 		"access": nil, "house_rules": nil, "description": "By the canal.", "machine_translated": false,
 	}})
 }
@@ -247,13 +259,15 @@ func (s *Server) bookingSetting(w http.ResponseWriter, r *http.Request, parts []
 		return
 	}
 	send(w, http.StatusOK, map[string]any{"booking_setting": map[string]any{
-		"cancellation_policy_category": "moderate", "check_in_time_start": "15", "check_in_time_end": "25", "check_out_time": 11,
+		"cancellation_policy_category": "moderate", "check_in_time_start": "15", "check_in_time_end": "25",
+		"check_out_time":                   11,
 		"instant_booking_allowed_category": "everyone",
 	}})
 }
 
-// listReservations filters by the first night: a client that walks windows of stays must find each reservation in one of them, whether
-// the partner means the first night, the last or any. Without all_status the confirmed ones come alone (unverified).
+// listReservations filters by the first night: a client that walks windows of stays must find each reservation in one
+// of them, whether the partner means the first night, the last or any. Without all_status the confirmed ones come
+// alone (unverified).
 func (s *Server) listReservations(w http.ResponseWriter, r *http.Request, _ []string) {
 	s.Params(r, "listing_id", "host_id", "start_date", "end_date", "all_status", "_limit", "_offset")
 	q := r.URL.Query()
@@ -294,7 +308,8 @@ func (s *Server) listReservations(w http.ResponseWriter, r *http.Request, _ []st
 	var rows []int
 	for i := range s.reservations.Total() {
 		first := s.start(i)
-		if listing >= 0 && s.listingOf(i) != listing || !from.IsZero() && first.Before(from) || !to.IsZero() && first.After(to) ||
+		if listing >= 0 && s.listingOf(i) != listing || !from.IsZero() && first.Before(from) || !to.IsZero() &&
+			first.After(to) ||
 			q.Get("all_status") != "true" && s.status(i) != "accept" {
 			continue
 		}
@@ -325,7 +340,8 @@ func (s *Server) putReservation(w http.ResponseWriter, r *http.Request, parts []
 		return
 	}
 	states := map[string]string{"accept": "accept", "deny": "deny"}
-	if json.NewDecoder(r.Body).Decode(&in) != nil || states[in.Action] == "" || s.status(i) != "pending" && s.status(i) != states[in.Action] {
+	if json.NewDecoder(r.Body).Decode(&in) != nil || states[in.Action] == "" || s.status(i) != "pending" &&
+		s.status(i) != states[in.Action] {
 		s.refuse(w, r, http.StatusBadRequest)
 		return
 	}

@@ -54,10 +54,14 @@ func (s *Server) listingRecord(i int) map[string]any {
 	beds := 1 + d.Int(1, 4)
 	l := map[string]any{
 		"id": id, "name": fmt.Sprintf("Canal Loft %d", i), "property_type_group": "apartments",
-		"property_type_category": partnersim.Pick(d, 2, categories), "room_type_category": "entire_home", "bedrooms": 1 + d.Int(3, 3), "bathrooms": 1.5,
-		"beds": beds, "person_capacity": beds + 1, "amenity_categories": []string{"tv", "kitchen", "hair-dryer", "wireless_internet", "24hr-checkin"},
-		"has_availability": d.Int(4, 10) > 0, "synchronization_category": "sync_all", "apt": nil, "street": "Example Quay " + strconv.Itoa(i+1),
-		"city": "Gent", "state": nil, "zipcode": "9000", "country_code": "BE", "lat": 51.054, "lng": 3.725, "listing_price": 80 + d.Int(5, 200) + rev,
+		"property_type_category": partnersim.Pick(d, 2, categories), "room_type_category": "entire_home",
+		"bedrooms": 1 + d.Int(3, 3), "bathrooms": 1.5,
+		"beds": beds, "person_capacity": beds + 1, "amenity_categories": []string{"tv", "kitchen", "hair-dryer",
+			"wireless_internet", "24hr-checkin"},
+		"has_availability": d.Int(4, 10) > 0, "synchronization_category": "sync_all", "apt": nil,
+		"street": "Example Quay " + strconv.Itoa(i+1),
+		"city":   "Gent", "state": nil, "zipcode": "9000", "country_code": "BE", "lat": 51.054, "lng": 3.725,
+		"listing_price":    80 + d.Int(5, 200) + rev,
 		"listing_currency": "EUR", "permit_or_tax_id": nil, "wifi_network": "loft", "wifi_password": WifiPassword,
 	}
 	if id > firstLong {
@@ -75,7 +79,8 @@ func (s *Server) listingRecord(i int) map[string]any {
 		case 1:
 			l["id"], l["listing_price"] = strconv.FormatInt(id, 10), nil
 		case 2:
-			for _, f := range []string{"property_type_group", "person_capacity", "street", "city", "zipcode", "country_code", "synchronization_category"} {
+			for _, f := range []string{"property_type_group", "person_capacity", "street", "city", "zipcode",
+				"country_code", "synchronization_category"} {
 				delete(l, f)
 			}
 		}
@@ -85,8 +90,9 @@ func (s *Server) listingRecord(i int) map[string]any {
 
 func (s *Server) photoRecord(listing, n int) map[string]any {
 	p := map[string]any{
-		"id": 5_000_000 + listing*1000 + n, "listing_id": listingID(listing), "caption": fmt.Sprintf("Room %d", n+1), "sort_order": n + 1,
-		"large_url": fmt.Sprintf("https://images.example.com/%d/%d.jpg", listing, n),
+		"id": 5_000_000 + listing*1000 + n, "listing_id": listingID(listing), "caption": fmt.Sprintf("Room %d", n+1),
+		"sort_order": n + 1,
+		"large_url":  fmt.Sprintf("https://images.example.com/%d/%d.jpg", listing, n),
 	}
 	if n == 0 {
 		p["caption"] = nil
@@ -98,7 +104,8 @@ func (s *Server) photoRecord(listing, n int) map[string]any {
 func (s *Server) canceled(i int) bool { return !s.reservations.Exists(i) }
 
 func (s *Server) created(i int) time.Time {
-	return s.cfg.Epoch.Add(-time.Duration(3600+partnersim.Roll(s.cfg.Seed, kindReservation, i).Int(1, 8_000_000)) * time.Second)
+	return s.cfg.Epoch.Add(-time.Duration(3600+partnersim.Roll(s.cfg.Seed, kindReservation, i).Int(1,
+		8_000_000)) * time.Second)
 }
 
 // start is the first night: within 300 days around the epoch.
@@ -107,7 +114,8 @@ func (s *Server) start(i int) time.Time {
 	return s.cfg.Epoch.Truncate(24*time.Hour).AddDate(0, 0, d.Int(2, 330)-30)
 }
 
-var states = []string{"accept", "accept", "accept", "pending", "deny", "timeout", "cancelled_by_host", "cancelled_by_guest", "accept"}
+var states = []string{"accept", "accept", "accept", "pending", "deny", "timeout", "cancelled_by_host",
+	"cancelled_by_guest", "accept"}
 
 // status is a reservation's status_type now.
 func (s *Server) status(i int) string {
@@ -150,16 +158,23 @@ func (s *Server) reservationRecord(i int) map[string]any {
 	stamp := func(t time.Time) string { return t.Format("2006-01-02T15:04:05+00:00") }
 	r := map[string]any{
 		"confirmation_code": confirmationCode(i), "status_type": status, "start_date": start.Format(time.DateOnly),
-		"end_date": start.AddDate(0, 0, nights).Format(time.DateOnly), "nights": nights, "listing_id": listingID(listing), "host_id": HostID,
-		"guest_id": 810_000 + i, "guest_first_name": "Lea", "guest_last_name": "Muster", "guest_email": fmt.Sprintf("lea-%010d@guest.example.com", i),
+		"end_date": start.AddDate(0, 0, nights).Format(time.DateOnly), "nights": nights,
+		"listing_id": listingID(listing), "host_id": HostID,
+		"guest_id": 810_000 + i, "guest_first_name": "Lea", "guest_last_name": "Muster",
+		"guest_email":         fmt.Sprintf("lea-%010d@guest.example.com", i),
 		"guest_phone_numbers": []string{"+32 400 00 00 00"}, "guest_preferred_locale": "nl",
-		"guest_details":    map[string]any{"number_of_adults": adults, "number_of_children": 1, "number_of_infants": 0, "localized_description": "guests"},
-		"number_of_guests": adults + 1, "host_currency": "EUR", "cancellation_policy": "moderate", "cancellation_policy_category": "moderate",
-		"created_at": stamp(created), "updated_at": stamp(updated), "booked_at": stamp(created),
-		"listing_base_price": (price + 50) / 100, "listing_base_price_accurate": cents(price), "listing_cleaning_fee_accurate": "35.00",
-		"listing_host_fee": (fee + 50) / 100, "listing_host_fee_accurate": cents(fee), "expected_payout_amount": (payout + 50) / 100,
-		"expected_payout_amount_accurate": cents(payout), "total_paid_amount": (price + 3550) / 100, "total_paid_amount_accurate": cents(price + 3500),
-		"thread_id": 990_000 + i,
+		"guest_details": map[string]any{"number_of_adults": adults, "number_of_children": 1,
+			"number_of_infants": 0, "localized_description": "guests"},
+		"number_of_guests": adults + 1, "host_currency": "EUR", "cancellation_policy": "moderate",
+		"cancellation_policy_category": "moderate",
+		"created_at":                   stamp(created), "updated_at": stamp(updated), "booked_at": stamp(created),
+		"listing_base_price": (price + 50) / 100, "listing_base_price_accurate": cents(price),
+		"listing_cleaning_fee_accurate": "35.00",
+		"listing_host_fee":              (fee + 50) / 100, "listing_host_fee_accurate": cents(fee),
+		"expected_payout_amount":          (payout + 50) / 100,
+		"expected_payout_amount_accurate": cents(payout), "total_paid_amount": (price + 3550) / 100,
+		"total_paid_amount_accurate": cents(price + 3500),
+		"thread_id":                  990_000 + i,
 	}
 	if strings.HasPrefix(status, "cancelled") {
 		r["listing_cancellation_payout"], r["listing_cancellation_payout_accurate"] = 0, "0.00"
@@ -179,7 +194,8 @@ func (s *Server) reservationRecord(i int) map[string]any {
 			delete(r, "guest_details")
 		case 1: // an accurate amount that is a number
 			r["transient_occupancy_tax_paid_amount"], r["transient_occupancy_tax_paid_amount_accurate"] = 9, 9.45
-			r["standard_fees_details"] = []any{map[string]any{"fee_type": "PASS_THROUGH_LINEN_FEE", "amount_native": 12.5}}
+			r["standard_fees_details"] = []any{map[string]any{"fee_type": "PASS_THROUGH_LINEN_FEE",
+				"amount_native": 12.5}}
 		case 2: // no end
 			delete(r, "end_date")
 			r["listing_cleaning_fee_accurate"] = nil

@@ -32,12 +32,16 @@ const (
 // The limits, as one client has them from the partner's pages of about 2019; whether they still hold is unverified.
 var (
 	AddressTiers = ratelimit.Tiers{
-		{Name: "address-10s", Requests: 200, Per: 10 * time.Second}, {Name: "address-5m", Requests: 2500, Per: 5 * time.Minute},
-		{Name: "address-hour", Requests: 20_000, Per: time.Hour}, {Name: "address-day", Requests: 200_000, Per: 24 * time.Hour},
+		{Name: "address-10s", Requests: 200, Per: 10 * time.Second}, {Name: "address-5m", Requests: 2500,
+			Per: 5 * time.Minute},
+		{Name: "address-hour", Requests: 20_000, Per: time.Hour}, {Name: "address-day", Requests: 200_000,
+			Per: 24 * time.Hour},
 	}
 	EndpointTiers = ratelimit.Tiers{
-		{Name: "endpoint-10s", Requests: 100, Per: 10 * time.Second}, {Name: "endpoint-5m", Requests: 1250, Per: 5 * time.Minute},
-		{Name: "endpoint-hour", Requests: 7500, Per: time.Hour}, {Name: "endpoint-day", Requests: 90_000, Per: 24 * time.Hour},
+		{Name: "endpoint-10s", Requests: 100, Per: 10 * time.Second}, {Name: "endpoint-5m", Requests: 1250,
+			Per: 5 * time.Minute},
+		{Name: "endpoint-hour", Requests: 7500, Per: time.Hour}, {Name: "endpoint-day", Requests: 90_000,
+			Per: 24 * time.Hour},
 	}
 	UserTiers     = ratelimit.Tiers{{Name: "user-hour", Requests: 2000, Per: time.Hour}}
 	PhotoTiers    = ratelimit.Tiers{{Name: "photos-hour", Requests: 50_000, Per: time.Hour}}
@@ -49,24 +53,24 @@ var (
 type Config struct {
 	// Listings, ReservationsPerListing and PhotosPerListing are the size of the account before any change.
 	Listings, ReservationsPerListing, PhotosPerListing int
-	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-slowdown" answer 405, as throttling
-	// was seen to look.
+	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-slowdown" answer
+	// 405, as throttling was seen to look.
 	Scale           float64
 	Latency, Jitter time.Duration
 	Seed            uint64
 	Faults          []partnersim.Rule
-	// Odd is how often a record or page has one of the odd shapes of the fixtures: each Odd-th, the shapes taking turns. 0: 7; negative:
-	// never.
+	// Odd is how often a record or page has one of the odd shapes of the fixtures: each Odd-th, the shapes taking
+	// turns. 0: 7; negative: never.
 	Odd int
 	// Old answers lists in the older envelope: metadata with counts, in place of paging.
 	Old bool
-	// Rotate gives a new refresh token with every refresh, and the old one is good no more. Otherwise every second refresh comes without
-	// one. Which the partner does is not established.
+	// Rotate gives a new refresh token with every refresh, and the old one is good no more. Otherwise every second
+	// refresh comes without one. Which the partner does is not established.
 	Rotate bool
 	// Lifetime of access tokens; 0: 12 h, as the public simulator has it. One client's README says 24 h.
 	Lifetime time.Duration
-	// Epoch is the partner's time as which the account is generated: every record was changed last before it, and stays lie around it.
-	// Zero: 2026-11-01 UTC.
+	// Epoch is the partner's time as which the account is generated: every record was changed last before it, and
+	// stays lie around it. Zero: 2026-11-01 UTC.
 	Epoch time.Time
 }
 
@@ -93,7 +97,8 @@ func NewServer(c Config) (*Server, error) {
 	for _, n := range []struct {
 		name string
 		n    int
-	}{{"Listings", c.Listings}, {"ReservationsPerListing", c.ReservationsPerListing}, {"PhotosPerListing", c.PhotosPerListing}} {
+	}{{"Listings", c.Listings}, {"ReservationsPerListing", c.ReservationsPerListing}, {"PhotosPerListing",
+		c.PhotosPerListing}} {
 		if n.n < 0 || n.n > 10_000 {
 			errs = append(errs, fmt.Errorf("%s is %d, want 0 to 10000", n.name, n.n))
 		}
@@ -125,9 +130,12 @@ func NewServer(c Config) (*Server, error) {
 		Scale: c.Scale, Latency: c.Latency, Jitter: c.Jitter, Seed: c.Seed, Faults: c.Faults, Refuse: s.refuse,
 		Quotas: []partnersim.Quota{
 			{Name: "user", Tiers: UserTiers, Match: func(r *http.Request) bool { return r.URL.Path != tokenPath }},
-			{Name: "endpoint", Tiers: EndpointTiers, Match: func(r *http.Request) bool { return own(r.URL.Path) == "" }, Key: path},
-			{Name: "photos", Tiers: PhotoTiers, Match: func(r *http.Request) bool { return own(r.URL.Path) == "photos" }},
-			{Name: "calendar", Tiers: CalendarTiers, Match: func(r *http.Request) bool { return own(r.URL.Path) == "calendar" }},
+			{Name: "endpoint", Tiers: EndpointTiers,
+				Match: func(r *http.Request) bool { return own(r.URL.Path) == "" }, Key: path},
+			{Name: "photos", Tiers: PhotoTiers,
+				Match: func(r *http.Request) bool { return own(r.URL.Path) == "photos" }},
+			{Name: "calendar", Tiers: CalendarTiers,
+				Match: func(r *http.Request) bool { return own(r.URL.Path) == "calendar" }},
 		},
 		Header:  func(h http.Header, _ *http.Request, _ []partnersim.Count) { h.Set("X-Request-Id", s.requestID()) },
 		Answers: map[string]http.Handler{"slowdown": http.HandlerFunc(s.slowdown)},
@@ -154,8 +162,8 @@ func own(path string) string {
 // path is whose endpoint quota a request spends: one client keys it by the full path.
 func path(r *http.Request) string { return strings.TrimSuffix(r.URL.Path, "/") }
 
-// Integration returns a host's integration with the account: its credentials, and the base URL (scheme and host) of the listener once the
-// server was started, else the partner's own, for use with Transport.
+// Integration returns a host's integration with the account: its credentials, and the base URL (scheme and host) of
+// the listener once the server was started, else the partner's own, for use with Transport.
 func (s *Server) Integration(id string) driver.Integration {
 	base := s.BaseURL()
 	if base == "" {
@@ -165,11 +173,13 @@ func (s *Server) Integration(id string) driver.Integration {
 	defer s.mu.Unlock()
 	return driver.Integration{
 		ID: id, Partner: "airbnb", Account: strconv.Itoa(HostID), BaseURL: base,
-		Credentials: map[string]auth.Secret{"client_id": ClientID, "client_secret": ClientSecret, "refresh_token": auth.Secret(s.refresh)},
+		Credentials: map[string]auth.Secret{"client_id": ClientID, "client_secret": ClientSecret,
+			"refresh_token": auth.Secret(s.refresh)},
 	}
 }
 
-// Tiers returns what belongs in driver.Options.Tiers: every declared limit of the driver as the clock on the wall sees it.
+// Tiers returns what belongs in driver.Options.Tiers: every declared limit of the driver as the clock on the wall
+// sees it.
 func (s *Server) Tiers() map[string]ratelimit.Tiers {
 	return map[string]ratelimit.Tiers{
 		"airbnb/address": s.Limits("api"), "airbnb/user": s.Limits("user"), "airbnb/endpoint": s.Limits("endpoint"),
@@ -203,9 +213,10 @@ func (s *Server) Account() Counts {
 // Changes is what [Server.Change] changed.
 type Changes struct{ Listings, Reservations partnersim.Delta }
 
-// Change changes a share (0 to 1) of the listings and of the reservations at the partner's time at, a third of it each by adding, updating
-// and deleting; a deleted reservation is one that the guest canceled, for reservations never go. A round (from 1 on) changes the same
-// records of the same account every time, and nothing when it was done already.
+// Change changes a share (0 to 1) of the listings and of the reservations at the partner's time at, a third of it
+// each by adding, updating and deleting; a deleted reservation is one that the guest canceled, for reservations never
+// go. A round (from 1 on) changes the same records of the same account every time, and nothing when it was done
+// already.
 func (s *Server) Change(share float64, round int, at time.Time) Changes {
 	at = at.UTC().Truncate(time.Second)
 	s.mu.Lock()

@@ -23,7 +23,8 @@ type client struct {
 
 func (c *client) call(method, path, body string, basic bool) (int, string) {
 	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), method, "https://"+airbnbtest.Host+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(c.t.Context(), method, "https://"+airbnbtest.Host+path,
+		strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -87,17 +88,21 @@ func TestTokens(t *testing.T) {
 		if want := time.Now().Add(12 * time.Hour).Unix(); status != 200 || g.Refresh != "" || g.Expires != want {
 			t.Errorf("the second refresh: %d %+v, want no refresh token and expires_at %d", status, g, want)
 		}
-		if status, text := c.call("POST", "/v2/oauth2/authorizations", `{"code": "`+airbnbtest.Code+`"}`, true); status != 200 || !strings.Contains(text, airbnbtest.RefreshToken) {
+		if status, text := c.call("POST", "/v2/oauth2/authorizations", `{"code": "`+airbnbtest.Code+`"}`,
+			true); status != 200 || !strings.Contains(text, airbnbtest.RefreshToken) {
 			t.Errorf("a code: %d %s", status, text)
 		}
-		if status, text := c.call("POST", "/v2/oauth2/authorizations", `{}`, true); status != 400 || !strings.Contains(text, "Invalid Request") {
+		if status, text := c.call("POST", "/v2/oauth2/authorizations", `{}`, true); status != 400 ||
+			!strings.Contains(text, "Invalid Request") {
 			t.Errorf("nothing to exchange: %d %s", status, text)
 		}
-		if status, text := c.call("GET", "/v2/oauth2/authorizations/"+c.token, "", true); status != 200 || !strings.Contains(text, `"valid":true`) {
+		if status, text := c.call("GET", "/v2/oauth2/authorizations/"+c.token, "", true); status != 200 ||
+			!strings.Contains(text, `"valid":true`) {
 			t.Errorf("check: %d %s", status, text)
 		}
 		time.Sleep(12*time.Hour + time.Second)
-		if status, text := c.call("GET", "/v2/users/me", "", false); status != 401 || !strings.Contains(text, `"error":"authentication_required"`) {
+		if status, text := c.call("GET", "/v2/users/me", "", false); status != 401 ||
+			!strings.Contains(text, `"error":"authentication_required"`) {
 			t.Errorf("an expired token: %d %s", status, text)
 		}
 		if status, _ := c.call("GET", "/v2/oauth2/authorizations/"+c.token, "", true); status != 404 {
@@ -148,7 +153,8 @@ func TestAnswers(t *testing.T) {
 			{"GET", "/v2/listings/1180000000000000418", "", 200, `"id_str":"1180000000000000418"`},
 			{"GET", "/v2/listings/5", "", 404, `"error_type":"record_not_found"`},
 			{"PUT", "/v2/listings/21000417", `{"has_availability": true}`, 200, `"listing":null`},
-			{"GET", "/v2/listing_photos/?listing_id=21000417", "", 200, `"large_url":"https://images.example.com/0/1.jpg"`},
+			{"GET", "/v2/listing_photos/?listing_id=21000417", "", 200,
+				`"large_url":"https://images.example.com/0/1.jpg"`},
 			{"GET", "/v2/listing_photos/?listing_id=5", "", 404, "record_not_found"},
 			{"GET", "/v2/listing_descriptions/21000417/en", "", 200, `"summary":"By the canal."`},
 			{"GET", "/v2/booking_settings/21000417", "", 200, `"check_in_time_end":"25"`},
@@ -161,12 +167,17 @@ func TestAnswers(t *testing.T) {
 			{"PUT", "/v2/reservations/" + code, `{"attempt_action": "cancel"}`, 400, "Invalid Request"},
 			{"GET", "/v2/calendars/21000417/2026-12-01/2026-12-03", "", 200, `"end_date":"2026-12-03"`},
 			{"GET", "/v2/calendars/21000417/2026-12-03/2026-12-01", "", 400, "Invalid Request"},
-			{"POST", "/v2/calendar_operations", `{"listing_id": 5, "operations": [{"dates": ["2026-12-01"]}]}`, 404, "record_not_found"},
-			{"POST", "/v2/calendar_operations", `{"listing_id": 21000417, "operations": [{"dates": ["x"]}]}`, 400, "Invalid Request"},
-			{"POST", "/v2/calendar_operations", `{"listing_id": 21000417, "operations": [{"dates": ["2026-12-01"], "availability": "x"}]}`, 400, "Invalid Request"},
+			{"POST", "/v2/calendar_operations", `{"listing_id": 5, "operations": [{"dates": ["2026-12-01"]}]}`, 404,
+				"record_not_found"},
+			{"POST", "/v2/calendar_operations", `{"listing_id": 21000417, "operations": [{"dates": ["x"]}]}`, 400,
+				"Invalid Request"},
+			{"POST", "/v2/calendar_operations",
+				`{"listing_id": 21000417, "operations": [{"dates": ["2026-12-01"], "availability": "x"}]}`, 400,
+				"Invalid Request"},
 			{"GET", "/v2/prices", "", 404, "record_not_found"},
 		} {
-			if status, text := c.call(x.method, x.path, x.body, false); status != x.status || !strings.Contains(text, x.part) {
+			if status, text := c.call(x.method, x.path, x.body, false); status != x.status ||
+				!strings.Contains(text, x.part) {
 				t.Errorf("old %v: %s %s: %d %s", old, x.method, x.path, status, text)
 			}
 		}
@@ -182,11 +193,13 @@ func TestCalendar(t *testing.T) {
 	body := `{"listing_id": 21000417, "operations": [
 		{"dates": ["2026-12-01:2026-12-02"], "availability": "unavailable", "daily_price": 7, "min_nights": 3, "max_nights": 9, "closed_to_arrival": true, "closed_to_departure": false, "notes": "n"},
 		{"dates": ["2026-12-03"], "availability": "default"}]}`
-	if status, text := c.call("POST", "/v2/calendar_operations?_allow_dates_overlap=true", body, false); status != 200 || !strings.Contains(text, "calendar_operation") {
+	if status, text := c.call("POST", "/v2/calendar_operations?_allow_dates_overlap=true", body,
+		false); status != 200 || !strings.Contains(text, "calendar_operation") {
 		t.Fatalf("%d %s", status, text)
 	}
 	_, text := c.call("GET", "/v2/calendars/21000417/2026-12-02/2026-12-02", "", false)
-	for _, part := range []string{`"availability":"unavailable"`, `"daily_price":7`, `"min_nights":3`, `"max_nights":9`, `"closed_to_arrival":true`, `"notes":"n"`} {
+	for _, part := range []string{`"availability":"unavailable"`, `"daily_price":7`, `"min_nights":3`,
+		`"max_nights":9`, `"closed_to_arrival":true`, `"notes":"n"`} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%s is not in %s", part, text)
 		}
@@ -245,12 +258,14 @@ func TestChange(t *testing.T) {
 		t.Errorf("%+v, again %+v", delta, again)
 	}
 	after := c.s.Account()
-	if after.Reservations != before.Reservations+delta.Reservations.Added || len(slices.Collect(c.s.ListingIDs())) != after.Listings {
+	if after.Reservations != before.Reservations+delta.Reservations.Added ||
+		len(slices.Collect(c.s.ListingIDs())) != after.Listings {
 		t.Errorf("before %+v, after %+v, change %+v", before, after, delta)
 	}
 	changed := 0
 	for code := range c.s.ConfirmationCodes() {
-		if _, text := c.call("GET", "/v2/reservations/"+code, "", false); strings.Contains(text, `"updated_at":"2026-11-02T03:04:05`) {
+		if _, text := c.call("GET", "/v2/reservations/"+code, "", false); strings.Contains(text,
+			`"updated_at":"2026-11-02T03:04:05`) {
 			changed++
 		}
 	}
@@ -263,7 +278,8 @@ func TestChange(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	for kind, want := range map[partnersim.Kind]int{"x-slowdown": 405, "401": 401, "403": 403, "404": 404, "400": 400, "502": 502} {
+	for kind, want := range map[partnersim.Kind]int{"x-slowdown": 405, "401": 401, "403": 403, "404": 404, "400": 400,
+		"502": 502} {
 		c := open(t, airbnbtest.Config{Faults: []partnersim.Rule{{Kind: kind, Endpoint: "/v2/users/me"}}})
 		if status, _ := c.call("GET", "/v2/users/me", "", false); status != want {
 			t.Errorf("%s: %d, want %d", kind, status, want)

@@ -15,8 +15,8 @@ import (
 
 const tokenPath = "/v2/oauth2/authorizations"
 
-// token is POST /v2/oauth2/authorizations: HTTP Basic of the client, JSON with a code or a refresh token (seen in client code). Every
-// grant counts one access token; what a code is exchanged for is the account's refresh token.
+// token is POST /v2/oauth2/authorizations: HTTP Basic of the client, JSON with a code or a refresh token (seen in
+// client code). Every grant counts one access token; what a code is exchanged for is the account's refresh token.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "_unwrapped") // many clients add it
 	if r.Method != http.MethodPost {
@@ -59,15 +59,16 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusUnauthorized)
 		return
 	}
-	out := map[string]any{"access_token": t.Text, "expires_at": t.Expires.Unix(), "user_id": HostID, "user_id_str": fmt.Sprint(HostID)}
+	out := map[string]any{"access_token": t.Text, "expires_at": t.Expires.Unix(), "user_id": HostID,
+		"user_id_str": fmt.Sprint(HostID)}
 	if refresh != "" {
 		out["refresh_token"] = refresh
 	}
 	send(w, http.StatusOK, out)
 }
 
-// mint makes the text of a token, which another server of the same seed finds good, too: a client that kept it over a restart of the
-// simulation does not have to ask for another.
+// mint makes the text of a token, which another server of the same seed finds good, too: a client that kept it over a
+// restart of the simulation does not have to ask for another.
 func (s *Server) mint(_ string, n int, issued, expires time.Time) string {
 	text := fmt.Sprintf("sim-%d-%d-%d", n, issued.UnixNano(), expires.Unix())
 	return text + "-" + s.sign(text)
@@ -104,7 +105,8 @@ func (s *Server) authorization(w http.ResponseWriter, r *http.Request, token str
 	}
 	switch r.Method {
 	case http.MethodGet:
-		send(w, http.StatusOK, map[string]any{"valid": true, "token": token, "token_type": "access_token", "user_id": HostID, "user_id_str": fmt.Sprint(HostID)})
+		send(w, http.StatusOK, map[string]any{"valid": true, "token": token, "token_type": "access_token",
+			"user_id": HostID, "user_id_str": fmt.Sprint(HostID)})
 	case http.MethodDelete:
 		s.Withdraw()
 		send(w, http.StatusOK, map[string]any{})

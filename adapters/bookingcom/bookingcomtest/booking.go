@@ -61,7 +61,8 @@ func (s *Server) Reservations() iter.Seq[Reservation] {
 			st := s.stay(i)
 			s.mu.Unlock()
 			r := Reservation{
-				ID: ReservationID(i), Property: PropertyID(st.property), Cancelled: st.cancelled, Rooms: len(st.rooms), Total: st.total(),
+				ID: ReservationID(i), Property: PropertyID(st.property), Cancelled: st.cancelled,
+				Rooms: len(st.rooms), Total: st.total(),
 				Currency: site(st.property).currency, TaxAfter: st.after,
 			}
 			if !st.cancelled {
@@ -193,12 +194,14 @@ func (s *Server) stay(i int) stay {
 	d := partnersim.Roll(s.cfg.Seed, 3, i)
 	property := s.propertyOf(i)
 	st := stay{
-		index: i, rev: b.rev, property: property, cancelled: b.cancelled, from: s.cfg.Epoch.AddDate(0, 0, d.Int(1, 300)),
+		index: i, rev: b.rev, property: property, cancelled: b.cancelled, from: s.cfg.Epoch.AddDate(0, 0,
+			d.Int(1, 300)),
 		nights: 1 + (d.Int(2, 5)+b.rev)%6, after: property%2 == 0, booked: s.cfg.Epoch.AddDate(0, 0, -1-d.Int(3, 60)),
 	}
 	for n := range 1 + d.Int(4, 3)/2 {
 		st.rooms = append(st.rooms, room{
-			unit: (d.Int(5, 99) + n) % s.cfg.UnitsPerProperty, price: int64(8_000+d.Int(6, 9_000)) + int64(b.rev), adults: 1 + d.Int(7, 2), children: d.Int(8, 2),
+			unit: (d.Int(5, 99) + n) % s.cfg.UnitsPerProperty, price: int64(8_000+d.Int(6, 9_000)) + int64(b.rev),
+			adults: 1 + d.Int(7, 2), children: d.Int(8, 2),
 		})
 	}
 	if st.cancelled && i%2 == 0 {

@@ -25,7 +25,8 @@ func (s *Server) pull(w http.ResponseWriter, r *http.Request) {
 	var hotels []string
 	if q.HotelID != "" {
 		if _, ok := s.index(q.HotelID); !ok {
-			s.xml(w, http.StatusOK, `<error code="403">Access denied for hotel</error>`) // seen: an error with status 200
+			// seen: an error with status 200
+			s.xml(w, http.StatusOK, `<error code="403">Access denied for hotel</error>`)
 			return
 		}
 		hotels = []string{q.HotelID}
@@ -102,11 +103,14 @@ func (s *Server) bxml(b *strings.Builder, i int) {
 	for n, r := range st.rooms {
 		fmt.Fprintf(b, "<room><arrival_date>%s</arrival_date><departure_date>%s</departure_date><commissionamount>%s</commissionamount><currencycode>%s</currencycode>"+
 			"<extra_info/><guest_name>%s %s</guest_name><id>%s</id><info>No meal.</info><max_children>1</max_children><meal_plan/><name>Room type</name><numberofguests>%d</numberofguests>",
-			day(st.from), day(st.from.AddDate(0, 0, st.nights)), decimal(15, 2), p.currency, first, last, UnitID(st.property, r.unit), r.adults+r.children)
+			day(st.from), day(st.from.AddDate(0, 0, st.nights)), decimal(15,
+				2), p.currency, first, last, UnitID(st.property, r.unit), r.adults+r.children)
 		for n := range st.nights {
-			fmt.Fprintf(b, "<price date=\"%s\" rate_id=\"%s\" genius_rate=\"no\">\n  %s\n</price>", day(st.from.AddDate(0, 0, n)), RateID(st.property), decimal(r.price, p.places))
+			fmt.Fprintf(b, "<price date=\"%s\" rate_id=\"%s\" genius_rate=\"no\">\n  %s\n</price>",
+				day(st.from.AddDate(0, 0, n)), RateID(st.property), decimal(r.price, p.places))
 		}
 		fmt.Fprintf(b, "<remarks/><roomreservation_id>52%d%d</roomreservation_id><smoking/><totalprice>%s</totalprice></room>", firstReservation+i*37, n, decimal(r.price*int64(st.nights), p.places))
 	}
-	fmt.Fprintf(b, "<status>%s</status><totalprice>%s</totalprice></reservation>\n", status, decimal(st.total(), p.places))
+	fmt.Fprintf(b, "<status>%s</status><totalprice>%s</totalprice></reservation>\n", status,
+		decimal(st.total(), p.places))
 }

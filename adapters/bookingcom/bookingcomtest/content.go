@@ -100,20 +100,26 @@ func (s *Server) property(i int) map[string]any {
 	d := partnersim.Roll(s.cfg.Seed, 1, i)
 	p := site(i)
 	v := map[string]any{
-		"property_id": firstProperty + i, "property_name": fmt.Sprintf("Example House %d", i), "legal_entity_id": 88001122, "target": "test",
-		"status": partnersim.Pick(d, 1, []string{"open", "open", "closed"}), "stars": partnersim.Pick(d, 2, []string{"0", "3.5", "5"}),
+		"property_id": firstProperty + i, "property_name": fmt.Sprintf("Example House %d", i),
+		"legal_entity_id": 88001122, "target": "test",
+		"status": partnersim.Pick(d, 1, []string{"open", "open", "closed"}), "stars": partnersim.Pick(d, 2,
+			[]string{"0", "3.5", "5"}),
 		"room_count": s.cfg.UnitsPerProperty, "floor_count": 2, "property_category": 20, "primary_language": "en-gb",
-		"languages_spoken": []string{"en-gb", "ro"}, "provider_property_id": fmt.Sprintf("H-%06d", i), "currency_code": p.currency,
-		"check_in": map[string]any{"from": "15:00", "until": "22:30"}, "check_out": map[string]any{"from": "07:00", "until": "11:00"},
+		"languages_spoken": []string{"en-gb", "ro"}, "provider_property_id": fmt.Sprintf("H-%06d", i),
+		"currency_code": p.currency,
+		"check_in":      map[string]any{"from": "15:00", "until": "22:30"}, "check_out": map[string]any{"from": "07:00",
+			"until": "11:00"},
 		"physical_address": map[string]any{
-			"address_line": fmt.Sprintf("Str. Exemplu %d", i), "city_name": p.city, "country_code": p.country, "postal_code": "400001", "display_address": true,
+			"address_line": fmt.Sprintf("Str. Exemplu %d", i), "city_name": p.city, "country_code": p.country,
+			"postal_code": "400001", "display_address": true,
 		},
 		"position": map[string]any{"latitude": 46.77, "longitude": 23.59},
 	}
 	if shape, ok := s.odd(i, 5); ok {
 		switch shape {
 		case 0: // all day; the other category; a number for a text
-			v["check_in"], v["booking_property_category"], v["stars"] = map[string]any{"from": "00:00", "until": "00:00"}, 220, 4
+			v["check_in"], v["booking_property_category"], v["stars"] = map[string]any{"from": "00:00",
+				"until": "00:00"}, 220, 4
 		case 1: // hour 24, which the text allows and the pattern does not
 			v["check_out"] = map[string]any{"from": "07:00", "until": "24:00"}
 		case 2:
@@ -132,10 +138,13 @@ func (s *Server) unit(property, n int) map[string]any {
 	id, _ := strconv.ParseInt(UnitID(property, n), 10, 64) // digits
 	guests := 1 + d.Int(1, 4)
 	v := map[string]any{
-		"unit_id": id, "unit_name_id": 90 + n, "number_of_units": 1 + d.Int(2, 3), "smoking_policy": "NON_SMOKING", // the enum's values are unverified
-		"size": map[string]any{"value": 20 + d.Int(3, 30), "unit": "SQM"}, "partner_reference_name": fmt.Sprintf("room-type-%d", n+1),
+		// the enum's values are unverified
+		"unit_id": id, "unit_name_id": 90 + n, "number_of_units": 1 + d.Int(2, 3), "smoking_policy": "NON_SMOKING",
+		"size":                     map[string]any{"value": 20 + d.Int(3, 30), "unit": "SQM"},
+		"partner_reference_name":   fmt.Sprintf("room-type-%d", n+1),
 		"floor_numbers_located_on": []int{0},
-		"occupancy_details":        map[string]any{"max_guests": guests, "max_adults": guests, "max_children": 0, "max_infants": 0, "max_infants_on_top": 0},
+		"occupancy_details": map[string]any{"max_guests": guests, "max_adults": guests, "max_children": 0,
+			"max_infants": 0, "max_infants_on_top": 0},
 		"configuration": object(`{"unit_type_id":11,"rooms":[{"type":"GUEST_ROOM","bed_configurations":[
 			{"is_default_configuration":true,"beds":[{"bed_type_id":3,"bed_count":2}]},{"is_default_configuration":false,"beds":[{"bed_type_id":1,"bed_count":1}]}]}]}`),
 	}
@@ -157,8 +166,10 @@ func (s *Server) photo(property, n int) map[string]any {
 	id := fmt.Sprintf("30%d%03d", firstProperty+property, n)
 	u := "https://photos.example.net/" + id + ".jpg"
 	v := map[string]any{
-		"photo_id": id, "url": u, "tag_ids": []int{3}, "in_property_gallery": map[string]any{"property_id": firstProperty + property, "url": u},
-		"in_room_galleries": []any{}, "name": fmt.Sprintf("Picture %d", n), "height": 1536, "width": 2048, "quality": "high", "sample": false,
+		"photo_id": id, "url": u, "tag_ids": []int{3},
+		"in_property_gallery": map[string]any{"property_id": firstProperty + property, "url": u},
+		"in_room_galleries":   []any{}, "name": fmt.Sprintf("Picture %d", n), "height": 1536, "width": 2048,
+		"quality": "high", "sample": false,
 	}
 	if shape, ok := s.odd(n, 2); ok {
 		if shape == 0 { // older pages: tags, which are texts

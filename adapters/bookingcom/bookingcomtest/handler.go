@@ -30,7 +30,8 @@ func (s *Server) envelope(w http.ResponseWriter, status int, data any, code, mes
 		}
 		errs = append(errs, e)
 	}
-	s.json(w, status, map[string]any{"data": data, "warnings": []any{}, "errors": errs, "meta": map[string]any{"ruid": s.ruid()}})
+	s.json(w, status, map[string]any{"data": data, "warnings": []any{}, "errors": errs,
+		"meta": map[string]any{"ruid": s.ruid()}})
 }
 
 // xml writes a document with the RUID behind it, as a comment.
@@ -52,7 +53,8 @@ func esc(text string) string {
 // refuse answers for a status. No API but recovery is known to send Retry-After; 429s that a fault rule made bear what
 // the rule says.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int) {
-	if status == http.StatusTooManyRequests && !s.storms && !strings.HasPrefix(r.URL.Path, "/reservations-flow-control/") {
+	if status == http.StatusTooManyRequests && !s.storms && !strings.HasPrefix(r.URL.Path,
+		"/reservations-flow-control/") {
 		w.Header().Del("Retry-After")
 	}
 	switch {
@@ -83,7 +85,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.missed(w, r)
 	case p == "/property-api/meta":
 		s.envelope(w, http.StatusOK, map[string]any{"property_categories": []int{20, 3}}, "", "")
-	case strings.HasPrefix(p, "/property-api/properties/"), strings.HasPrefix(p, "/rooms-api/properties/"), strings.HasPrefix(p, "/photo-api/properties/"):
+	case strings.HasPrefix(p, "/property-api/properties/"), strings.HasPrefix(p,
+		"/rooms-api/properties/"), strings.HasPrefix(p, "/photo-api/properties/"):
 		s.content(w, r)
 	default:
 		s.Note("%s: no such path, or not simulated", p)

@@ -27,7 +27,8 @@ func (s *Server) message(b *strings.Builder, i int, element string) {
 	fmt.Fprintf(b, "<%s%s><RoomStays>", element, status)
 	for n, r := range st.rooms {
 		fmt.Fprintf(b, `<RoomStay IndexNumber="%d"><RoomTypes><RoomType RoomTypeCode="%s"><RoomDescription Name="Room type %d"><Text>A room.</Text><MaxChildren>1</MaxChildren></RoomDescription>`+
-			`<Amenities><Amenity>Terrace</Amenity></Amenities></RoomType></RoomTypes>`, 300+7*n, UnitID(st.property, r.unit), r.unit+1)
+			`<Amenities><Amenity>Terrace</Amenity></Amenities></RoomType></RoomTypes>`, 300+7*n, UnitID(st.property,
+			r.unit), r.unit+1)
 		fmt.Fprintf(b, `<RatePlans><RatePlan><Commission><CommissionPayableAmount Amount="%d" DecimalPlaces="2" CurrencyCode="EUR"/></Commission></RatePlan></RatePlans>`, 15*st.nights)
 		if !st.cancelled {
 			b.WriteString("<RoomRates>")

@@ -57,7 +57,8 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, modified bool) {
 		return
 	}
 	limit := s.cfg.Limit
-	if q.Has("last_change") { // unverified, as is that what was acknowledged is sent again: there would be no way to go on
+	// unverified, as is that what was acknowledged is sent again: there would be no way to go on
+	if q.Has("last_change") {
 		limit = math.MaxInt
 	}
 	if n, err := strconv.Atoi(q.Get("limit")); err == nil && n > 0 {
@@ -82,7 +83,8 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, modified bool) {
 	var found []int
 	if id := q.Get("id"); id != "" {
 		i, ok := s.bookingIndex(id)
-		if !ok || (s.bookings[i].rev > 0) != modified || hotels != nil && !slices.Contains(hotels, PropertyID(s.propertyOf(i))) {
+		if !ok || (s.bookings[i].rev > 0) != modified || hotels != nil && !slices.Contains(hotels,
+			PropertyID(s.propertyOf(i))) {
 			s.otaErrors(w, r, http.StatusNotFound, "450", "Reservation not found")
 			return
 		}
@@ -179,7 +181,8 @@ func (s *Server) acknowledge(w http.ResponseWriter, r *http.Request, modified bo
 		s.otaErrors(w, r, http.StatusBadRequest, "321", "TimeStamp and Target are required")
 		return
 	case a.Errors != nil: // a rejection: the messages stay
-		s.xml(w, http.StatusOK, fmt.Sprintf(`<%s %s TimeStamp="%s" Version="2.001"><Success/></%s>`, root, namespace, s.stamp(), root))
+		s.xml(w, http.StatusOK, fmt.Sprintf(`<%s %s TimeStamp="%s" Version="2.001"><Success/></%s>`, root, namespace,
+			s.stamp(), root))
 		return
 	case a.Success == nil:
 		s.otaErrors(w, r, http.StatusBadRequest, "320", "Neither Success nor Errors")
@@ -210,7 +213,8 @@ func (s *Server) acknowledge(w http.ResponseWriter, r *http.Request, modified bo
 		s.otaErrors(w, r, http.StatusBadRequest, "320", bad)
 		return
 	}
-	s.xml(w, http.StatusOK, fmt.Sprintf(`<%s %s TimeStamp="%s" Version="2.001"><Success/></%s>`, root, namespace, s.stamp(), root))
+	s.xml(w, http.StatusOK, fmt.Sprintf(`<%s %s TimeStamp="%s" Version="2.001"><Success/></%s>`, root, namespace,
+		s.stamp(), root))
 }
 
 // missed is Reservation Recovery. That a reservation leaves the list when it is acknowledged is unverified.
@@ -238,7 +242,8 @@ func (s *Server) missed(w http.ResponseWriter, r *http.Request) {
 		st := s.stay(i)
 		id, hotel := ReservationID(i), PropertyID(st.property)
 		row := map[string]any{
-			"reservation_id": id, "hotel_id": hotel, "checkin": day(st.from), "reference_type": "confirmation_to_hotel", "reservation_status": "active",
+			"reservation_id": id, "hotel_id": hotel, "checkin": day(st.from),
+			"reference_type": "confirmation_to_hotel", "reservation_status": "active",
 			"uri": "/hotels/ota/" + name + "?hotel_ids=" + hotel + "&id=" + id,
 		}
 		if _, odd := s.odd(i, 1); odd { // seen in a sample: leading zeros

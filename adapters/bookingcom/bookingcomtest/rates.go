@@ -55,7 +55,8 @@ func (s *Server) availability(w http.ResponseWriter, r *http.Request) {
 	applied := 0
 	switch v := r.Header.Get("Accept-Version"); {
 	case r.Method != http.MethodPost || err != nil:
-		s.rateErrors(w, http.StatusBadRequest, []problem{{"SCHEMA_ERROR", "The request is not what was expected"}}) // the code is unverified
+		// the code is unverified
+		s.rateErrors(w, http.StatusBadRequest, []problem{{"SCHEMA_ERROR", "The request is not what was expected"}})
 		return
 	case v != "1.0" && v != "1.1":
 		s.Note("availability without a known Accept-Version")
@@ -64,7 +65,8 @@ func (s *Server) availability(w http.ResponseWriter, r *http.Request) {
 	}
 	hotel, known := s.index(q.HotelID)
 	if q.HotelID != "" && !known {
-		s.rateErrors(w, http.StatusForbidden, []problem{{"ACCESS_DENIED", "Access denied for hotel"}}) // the code is unverified
+		// the code is unverified
+		s.rateErrors(w, http.StatusForbidden, []problem{{"ACCESS_DENIED", "Access denied for hotel"}})
 		return
 	}
 	s.mu.Lock()
@@ -75,7 +77,8 @@ func (s *Server) availability(w http.ResponseWriter, r *http.Request) {
 			problems = append(problems, problem{"ROOM_ID_MISSING", "A room has no id"})
 			continue
 		case !ok || known && property != hotel:
-			problems = append(problems, problem{"ROOM_ID_INVALID", "Room " + room.ID + " is not known for this property"})
+			problems = append(problems, problem{"ROOM_ID_INVALID", "Room " + room.ID +
+				" is not known for this property"})
 			continue
 		}
 		for _, d := range room.Dates {
@@ -125,7 +128,8 @@ func (s *Server) apply(property int, room string, d dateXML) *problem {
 			rate = c.ID
 		case "currencycode":
 			currency = text
-		case "roomstosell", "price", "price1", "closed", "closedonarrival", "closedondeparture", "minimumstay", "minimumstay_arrival", "maximumstay",
+		case "roomstosell", "price", "price1", "closed", "closedonarrival", "closedondeparture", "minimumstay",
+			"minimumstay_arrival", "maximumstay",
 			"maximumstay_arrival", "exactstay", "exactstay_arrival":
 			values[c.XMLName.Local] = text
 		default:

@@ -89,7 +89,8 @@ func NewServer(c Config) (*Server, error) {
 		name    string
 		n, most int
 	}{
-		{"Properties", c.Properties, 10_000}, {"UnitsPerProperty", c.UnitsPerProperty, 99}, {"PhotosPerProperty", c.PhotosPerProperty, 299},
+		{"Properties", c.Properties, 10_000}, {"UnitsPerProperty", c.UnitsPerProperty, 99},
+		{"PhotosPerProperty", c.PhotosPerProperty, 299},
 		{"ReservationsPerProperty", c.ReservationsPerProperty, 1_000_000}, {"Limit", c.Limit, 10_000},
 	} {
 		if n.n < 0 || n.n > n.most {
@@ -117,12 +118,15 @@ func NewServer(c Config) (*Server, error) {
 		s.storms = s.storms || r.Kind == partnersim.TooMany
 	}
 	s.tokens = &partnersim.Tokens{
-		Path: TokenPath, Clients: map[string]string{ClientID: ClientSecret}, Lifetime: time.Hour, Budget: TokenTiers, Mint: s.mint,
-		Endpoint: http.HandlerFunc(s.exchange), BudgetKey: func(*http.Request) string { return strconv.Itoa(MachineAccount) },
+		Path: TokenPath, Clients: map[string]string{ClientID: ClientSecret}, Lifetime: time.Hour, Budget: TokenTiers,
+		Mint:      s.mint,
+		Endpoint:  http.HandlerFunc(s.exchange),
+		BudgetKey: func(*http.Request) string { return strconv.Itoa(MachineAccount) },
 	}
 	var err error
 	s.Server, err = partnersim.New(partnersim.Config{
-		Name: "bookingcom", Handler: http.HandlerFunc(s.handle), Scale: c.Scale, Latency: c.Latency, Jitter: c.Jitter, Seed: c.Seed,
+		Name: "bookingcom", Handler: http.HandlerFunc(s.handle), Scale: c.Scale, Latency: c.Latency, Jitter: c.Jitter,
+		Seed:   c.Seed,
 		Faults: c.Faults, Refuse: s.refuse, Tokens: s.tokens,
 		Tiers: ContentTiers, Free: reservations,
 		Quotas: []partnersim.Quota{{Name: "reservations", Tiers: ReservationTiers, Match: reservations}},
@@ -194,8 +198,10 @@ func (s *Server) lasting(d time.Duration) time.Duration {
 // mint makes the JWT with the claims that are documented. Its signature is none.
 func (s *Server) mint(client string, n int, issued, expires time.Time) string {
 	claims, err := json.Marshal(map[string]any{
-		"iss": "urn://connectivity-modern-auth/v1", "sub": "connectivity-auth-proxy", "aud": "connectivity", "iat": issued.Unix(), "exp": expires.Unix(),
-		"jti": fmt.Sprintf("sim-%d", n), "test": true, "machine_account_id": MachineAccount, "provider_id": 912, "client_id": client,
+		"iss": "urn://connectivity-modern-auth/v1", "sub": "connectivity-auth-proxy", "aud": "connectivity",
+		"iat": issued.Unix(), "exp": expires.Unix(),
+		"jti": fmt.Sprintf("sim-%d", n), "test": true, "machine_account_id": MachineAccount, "provider_id": 912,
+		"client_id": client,
 	})
 	if err != nil {
 		panic(err) // texts and numbers

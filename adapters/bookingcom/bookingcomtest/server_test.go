@@ -24,7 +24,8 @@ type client struct {
 
 func (c *client) do(method, path, body string) (int, string) {
 	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), method, "https://supply-xml.booking.com"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(c.t.Context(), method, "https://supply-xml.booking.com"+path,
+		strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -59,7 +60,8 @@ func (c *client) want(status int, piece, method, path, body string) string {
 func (c *client) login() {
 	c.t.Helper()
 	var out struct{ JWT, RUID string }
-	_, body := c.do(http.MethodPost, bookingcomtest.TokenPath, `{"client_id":"`+bookingcomtest.ClientID+`","client_secret":"`+bookingcomtest.ClientSecret+`"}`)
+	_, body := c.do(http.MethodPost, bookingcomtest.TokenPath,
+		`{"client_id":"`+bookingcomtest.ClientID+`","client_secret":"`+bookingcomtest.ClientSecret+`"}`)
 	if err := json.Unmarshal([]byte(body), &out); err != nil || strings.Count(out.JWT, ".") != 2 || out.RUID == "" {
 		c.t.Fatalf("exchange: %s, %v", body, err)
 	}
@@ -78,14 +80,17 @@ func server(t *testing.T, c bookingcomtest.Config) *client {
 
 func TestConfigNamesEveryProblem(t *testing.T) {
 	_, err := bookingcomtest.NewServer(bookingcomtest.Config{
-		Properties: -1, UnitsPerProperty: 100, PhotosPerProperty: 300, Limit: -1, Scale: 99, Faults: []partnersim.Rule{{Kind: "x-unknown"}},
+		Properties: -1, UnitsPerProperty: 100, PhotosPerProperty: 300, Limit: -1, Scale: 99,
+		Faults: []partnersim.Rule{{Kind: "x-unknown"}},
 	})
-	for _, want := range []string{"Properties", "UnitsPerProperty", "PhotosPerProperty", "Limit", "Scale", "x-unknown"} {
+	for _, want := range []string{"Properties", "UnitsPerProperty", "PhotosPerProperty", "Limit", "Scale",
+		"x-unknown"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
 	}
-	if _, err := bookingcomtest.NewServer(bookingcomtest.Config{Properties: 10_000, ReservationsPerProperty: 1000}); err == nil {
+	if _, err := bookingcomtest.NewServer(bookingcomtest.Config{Properties: 10_000,
+		ReservationsPerProperty: 1000}); err == nil {
 		t.Error("ten million reservations are accepted")
 	}
 }
@@ -167,7 +172,8 @@ func ids(body string) []string {
 
 func ackBody(root, outer, inner string, ids ...string) string {
 	var b strings.Builder
-	b.WriteString(`<` + root + ` TimeStamp="2026-02-03T09:14:20+00:00" Target="Test"><Success/><` + outer + `><` + inner + `><ResGlobalInfo><HotelReservationIDs>`)
+	b.WriteString(`<` + root + ` TimeStamp="2026-02-03T09:14:20+00:00" Target="Test"><Success/><` + outer + `><` +
+		inner + `><ResGlobalInfo><HotelReservationIDs>`)
 	for _, id := range ids {
 		b.WriteString(`<HotelReservationID ResID_Value="` + id + `"/>`)
 	}
@@ -189,7 +195,8 @@ func TestQueue(t *testing.T) {
 		c := server(t, bookingcomtest.Config{Properties: 2, ReservationsPerProperty: 3, Limit: 4})
 		c.login()
 		first := ids(c.want(200, "OTA_HotelResNotifRQ", "GET", fresh, ""))
-		if again := ids(c.want(200, "RUID: [", "GET", fresh+"?limit=4", "")); len(first) != 4 || !slices.Equal(again, first) {
+		if again := ids(c.want(200, "RUID: [", "GET", fresh+"?limit=4", "")); len(first) != 4 ||
+			!slices.Equal(again, first) {
 			t.Errorf("got %q, then %q; want the same four", first, again)
 		}
 		c.want(200, "<Success/>", "POST", fresh, ackNew(first...))
@@ -200,7 +207,8 @@ func TestQueue(t *testing.T) {
 		}
 		c.want(200, "<Success/>", "POST", fresh, ackNew(first...)) // again
 		// A rejection keeps it.
-		c.want(200, "<Success/>", "POST", fresh, strings.Replace(ackNew(rest...), "<Success/>", `<Errors><Error Type="3">no</Error></Errors>`, 1))
+		c.want(200, "<Success/>", "POST", fresh, strings.Replace(ackNew(rest...), "<Success/>",
+			`<Errors><Error Type="3">no</Error></Errors>`, 1))
 		time.Sleep(5 * time.Second)
 		// A change replaces a message that waits; the stale one cannot be acknowledged any more.
 		if !c.s.Modify(rest[0]) || !c.s.Cancel(rest[1]) || c.s.Modify(rest[1]) || c.s.Modify("1") {
@@ -281,7 +289,8 @@ func TestRecovery(t *testing.T) {
 				URI string
 			}
 		}
-		body := c.want(200, "000"+bookingcomtest.PropertyID(0), "GET", "/reservations-flow-control/missed-reservations?page_size=50", "")
+		body := c.want(200, "000"+bookingcomtest.PropertyID(0), "GET",
+			"/reservations-flow-control/missed-reservations?page_size=50", "")
 		if err := json.Unmarshal([]byte(body), &out); err != nil || len(out.Data) != 8 {
 			t.Fatalf("%d missed, %v", len(out.Data), err)
 		}
@@ -292,7 +301,8 @@ func TestRecovery(t *testing.T) {
 		}
 		c.want(200, "", "POST", modified, ackModified(bookingcomtest.ReservationID(0)))
 		time.Sleep(5 * time.Second)
-		if body := c.want(200, "data", "GET", "/reservations-flow-control/missed-reservations", ""); strings.Count(body, "reservation_id") != 7 {
+		if body := c.want(200, "data", "GET", "/reservations-flow-control/missed-reservations",
+			""); strings.Count(body, "reservation_id") != 7 {
 			t.Errorf("after an acknowledgement: %s", body)
 		}
 	})
@@ -308,14 +318,18 @@ func TestDestructiveRead(t *testing.T) {
 		if n := strings.Count(c.want(200, "<reservations>", "POST", pull, "<request/>"), "<reservation>"); n != 10 {
 			t.Errorf("%d in the first read", n)
 		}
-		if body := c.want(200, "<status>cancelled</status>", "POST", pull, "<request/>"); strings.Count(body, "<reservation>") != 5 || !strings.Contains(body, "<status>modified</status>") {
+		if body := c.want(200, "<status>cancelled</status>", "POST", pull, "<request/>"); strings.Count(body,
+			"<reservation>") != 5 || !strings.Contains(body, "<status>modified</status>") {
 			t.Errorf("the second read: %s", body)
 		}
-		c.want(200, "<reservations/>", "POST", pull, "<request><hotel_id>"+bookingcomtest.PropertyID(0)+"</hotel_id></request>")
-		if n := strings.Count(c.want(200, "", "POST", pull, "<request><last_change>1999-12-31</last_change><limit>4</limit></request>"), "<reservation>"); n != 4 {
+		c.want(200, "<reservations/>", "POST", pull,
+			"<request><hotel_id>"+bookingcomtest.PropertyID(0)+"</hotel_id></request>")
+		if n := strings.Count(c.want(200, "", "POST", pull,
+			"<request><last_change>1999-12-31</last_change><limit>4</limit></request>"), "<reservation>"); n != 4 {
 			t.Errorf("%d read again", n)
 		}
-		c.want(200, bookingcomtest.ReservationID(4), "POST", pull, "<request><id>"+bookingcomtest.ReservationID(4)+"</id></request>")
+		c.want(200, bookingcomtest.ReservationID(4), "POST", pull,
+			"<request><id>"+bookingcomtest.ReservationID(4)+"</id></request>")
 		c.want(200, "<fault", "POST", pull, "<request><last_change>never</last_change></request>")
 		c.want(200, "<error", "POST", pull, "<request><hotel_id>1</hotel_id></request>")
 		c.want(400, "<fault", "POST", pull, "nonsense")
@@ -329,11 +343,13 @@ func TestAvailability(t *testing.T) {
 		room, rate := bookingcomtest.UnitID(0, 1), bookingcomtest.RateID(0)
 		push := func(status int, piece, room, dates string) {
 			t.Helper()
-			c.want(status, piece, "POST", "/hotels/xml/availability", `<request><room id="`+room+`">`+dates+`</room></request>`)
+			c.want(status, piece, "POST", "/hotels/xml/availability",
+				`<request><room id="`+room+`">`+dates+`</room></request>`)
 		}
 		const day = `<date value="2000-05-08">`
 		sells := day + `<roomstosell>2</roomstosell></date>`
-		price := day + `<currencycode>EUR</currencycode><rate id="` + rate + `"/><price>125.00</price><minimumstay_arrival>2</minimumstay_arrival></date>`
+		price := day + `<currencycode>EUR</currencycode><rate id="` + rate +
+			`"/><price>125.00</price><minimumstay_arrival>2</minimumstay_arrival></date>`
 		push(200, "<ok></ok>", room, sells+price)
 		if got := c.s.Night(room, rate, "2000-05-08"); got["price"] != "125.00" || got["minimumstay_arrival"] != "2" {
 			t.Errorf("the night is %v", got)
@@ -341,7 +357,8 @@ func TestAvailability(t *testing.T) {
 		if got := c.s.Night(room, "", "2000-05-08"); got["roomstosell"] != "2" {
 			t.Errorf("the night is %v", got)
 		}
-		push(200, "CURRENCY_CODE_DONT_MATCH_HOTEL_CURRENCY", room, sells+strings.Replace(price, "EUR", "USD", 1)) // in part
+		// in part
+		push(200, "CURRENCY_CODE_DONT_MATCH_HOTEL_CURRENCY", room, sells+strings.Replace(price, "EUR", "USD", 1))
 		push(400, "ROOM_ID_INVALID", "700441199", sells)
 		push(400, "ROOM_ID_MISSING", "", sells)
 		push(400, "RATE_ID_INVALID", room, strings.Replace(price, rate, "1", 1))
@@ -388,8 +405,10 @@ func TestReservations(t *testing.T) {
 func TestFaultsOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := server(t, bookingcomtest.Config{Properties: 1, Faults: []partnersim.Rule{
-			{Kind: "x-errors", Endpoint: fresh, Count: 1}, {Kind: "x-fault", Endpoint: "/hotels/xml/reservations", Count: 1},
-			{Kind: "x-envelope", Endpoint: "/property-api/meta", Count: 1}, {Kind: "500", Endpoint: "/hotels/xml/availability", Count: 1},
+			{Kind: "x-errors", Endpoint: fresh, Count: 1}, {Kind: "x-fault", Endpoint: "/hotels/xml/reservations",
+				Count: 1},
+			{Kind: "x-envelope", Endpoint: "/property-api/meta", Count: 1}, {Kind: "500",
+				Endpoint: "/hotels/xml/availability", Count: 1},
 			{Kind: "429", Endpoint: modified, Count: 1},
 		}})
 		c.login()
@@ -421,7 +440,8 @@ func TestIntegration(t *testing.T) {
 	if got := c.s.Integration("a").Settings["properties"]; got != "7004411,7004412" {
 		t.Errorf("properties %q", got)
 	}
-	if in := bookingcomtest.Legacy(c.s.Hotel("b", 1)); in.Account != "7004412" || in.Credentials["username"] == "" || len(in.Credentials) != 2 {
+	if in := bookingcomtest.Legacy(c.s.Hotel("b", 1)); in.Account != "7004412" || in.Credentials["username"] == "" ||
+		len(in.Credentials) != 2 {
 		t.Errorf("account %q", in.Account)
 	}
 	if in := server(t, bookingcomtest.Config{}).s.Integration("c"); in.Settings != nil {
@@ -453,11 +473,14 @@ func TestNotifier(t *testing.T) {
 	hc := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		w := &recorder{header: http.Header{}, status: 200}
 		mux.ServeHTTP(w, r)
-		return &http.Response{StatusCode: w.status, Header: w.header, Body: io.NopCloser(strings.NewReader(w.body.String())), Request: r}, nil
+		return &http.Response{StatusCode: w.status, Header: w.header,
+			Body: io.NopCloser(strings.NewReader(w.body.String())), Request: r}, nil
 	})}
-	n := &bookingcomtest.Notifier{Client: hc, AuthURL: "https://partner.example/token", URL: "https://partner.example/hook", ID: "id", Secret: "s"}
+	n := &bookingcomtest.Notifier{Client: hc, AuthURL: "https://partner.example/token",
+		URL: "https://partner.example/hook", ID: "id", Secret: "s"}
 	for range 2 {
-		got, err := n.Send(t.Context(), bookingcomtest.Notification{UUID: "u", Type: "VCC_BALANCE", Payload: map[string]any{"propertyId": 1}})
+		got, err := n.Send(t.Context(), bookingcomtest.Notification{UUID: "u", Type: "VCC_BALANCE",
+			Payload: map[string]any{"propertyId": 1}})
 		if err != nil || got != http.StatusOK {
 			t.Errorf("%d, %v", got, err)
 		}
@@ -466,10 +489,12 @@ func TestNotifier(t *testing.T) {
 		t.Errorf("%d tokens, %q", tokens, posts)
 	}
 	n.Basic = true
-	if got, err := n.Send(t.Context(), bookingcomtest.Notification{UUID: "u"}); err != nil || got != http.StatusOK || !strings.HasPrefix(posts[3], "Basic ") {
+	if got, err := n.Send(t.Context(), bookingcomtest.Notification{UUID: "u"}); err != nil || got != http.StatusOK ||
+		!strings.HasPrefix(posts[3], "Basic ") {
 		t.Errorf("%d, %v, %q", got, err, posts)
 	}
-	bad := &bookingcomtest.Notifier{Client: hc, AuthURL: "https://partner.example/token", URL: "https://partner.example/hook", ID: "id"}
+	bad := &bookingcomtest.Notifier{Client: hc, AuthURL: "https://partner.example/token",
+		URL: "https://partner.example/hook", ID: "id"}
 	if _, err := bad.Send(t.Context(), bookingcomtest.Notification{}); err == nil {
 		t.Error("a wrong secret is no error")
 	}

@@ -7,10 +7,11 @@ import (
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds/cloudbedstest"
 )
 
-// A simulated group of properties in memory, ten times as fast as the real one. A driver gets group.Integration("one"), group.Transport() and
-// group.Limits().
+// A simulated group of properties in memory, ten times as fast as the real one. A driver gets
+// group.Integration("one"), group.Transport() and group.Limits().
 func ExampleNewServer() {
-	group, err := cloudbedstest.NewServer(cloudbedstest.Config{Properties: 3, ReservationsPerProperty: 200, PhotosPerProperty: 5, Scale: 10})
+	group, err := cloudbedstest.NewServer(cloudbedstest.Config{Properties: 3, ReservationsPerProperty: 200,
+		PhotosPerProperty: 5, Scale: 10})
 	if err != nil {
 		fmt.Println(err)
 		return

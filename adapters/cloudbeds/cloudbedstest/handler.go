@@ -32,7 +32,8 @@ func refusal(message string) http.Handler {
 
 // late says that it did not succeed, behind data.
 func late(w http.ResponseWriter, _ *http.Request) {
-	send(w, http.StatusOK, []byte(`{"data":"`+strings.Repeat("x", 8<<10)+`","success":false,"message":"Scope required for this call was not granted by property."}`))
+	send(w, http.StatusOK, []byte(`{"data":"`+strings.Repeat("x",
+		8<<10)+`","success":false,"message":"Scope required for this call was not granted by property."}`))
 }
 
 func encode(v any) []byte {
@@ -68,7 +69,8 @@ func (s *Server) refuse(w http.ResponseWriter, _ *http.Request, status int) {
 func page(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	w.WriteHeader(status)
-	w.Write([]byte("<!DOCTYPE html>\n<html><head><title>" + http.StatusText(status) + "</title></head><body></body></html>\n"))
+	w.Write([]byte("<!DOCTYPE html>\n<html><head><title>" + http.StatusText(status) +
+		"</title></head><body></body></html>\n"))
 }
 
 // who returns whose a request is: that of the key or of the token.
@@ -110,9 +112,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		f    func(http.ResponseWriter, *http.Request)
 	}
 	c, known := map[string]call{
-		"getHotels": {"GET", s.getHotels}, "getHotelDetails": {"GET", s.getHotelDetails}, "getReservationsWithRateDetails": {"GET", s.getReservations},
-		"getRoomTypes": {"GET", s.getRoomTypes}, "getRatePlans": {"GET", s.getRatePlans}, "patchRate": {"POST", s.patchRate}, "getRateJobs": {"GET", s.getRateJobs},
-		"putReservation": {"PUT", s.putReservation}, "postWebhook": {"POST", s.postWebhook}, "getWebhooks": {"GET", s.getWebhooks}, "deleteWebhook": {"", s.deleteWebhook},
+		"getHotels": {"GET", s.getHotels}, "getHotelDetails": {"GET", s.getHotelDetails},
+		"getReservationsWithRateDetails": {"GET", s.getReservations},
+		"getRoomTypes":                   {"GET", s.getRoomTypes}, "getRatePlans": {"GET", s.getRatePlans},
+		"patchRate": {"POST", s.patchRate}, "getRateJobs": {"GET", s.getRateJobs},
+		"putReservation": {"PUT", s.putReservation}, "postWebhook": {"POST", s.postWebhook},
+		"getWebhooks": {"GET", s.getWebhooks}, "deleteWebhook": {"", s.deleteWebhook},
 	}[method]
 	switch {
 	case !ok || !known:
@@ -209,7 +214,8 @@ func (s *Server) getHotelDetails(w http.ResponseWriter, r *http.Request) {
 // getReservations is getReservationsWithRateDetails. Times in filters are taken as local to the property: which zone
 // the partner means is not established, and this is the one that a client that sends UTC can lose by.
 func (s *Server) getReservations(w http.ResponseWriter, r *http.Request) {
-	s.Params(r, "propertyID", "resultsFrom", "resultsTo", "modifiedFrom", "modifiedTo", "reservationCheckOutFrom", "reservationCheckOutTo", "reservationID",
+	s.Params(r, "propertyID", "resultsFrom", "resultsTo", "modifiedFrom", "modifiedTo", "reservationCheckOutFrom",
+		"reservationCheckOutTo", "reservationID",
 		"includeDeleted", "excludeStatuses", "includeGuestsDetails", "includeCustomFields", "sortByRecent", "pageNumber", "pageSize")
 	q := r.URL.Query()
 	var from, to time.Time

@@ -33,7 +33,8 @@ func (s *Server) postWebhook(w http.ResponseWriter, r *http.Request) {
 	if missing(w, form, "endpointUrl", "object", "action") {
 		return
 	}
-	v := subscription{object: form.Get("object"), action: form.Get("action"), endpoint: form.Get("endpointUrl"), property: form.Get("propertyID")}
+	v := subscription{object: form.Get("object"), action: form.Get("action"), endpoint: form.Get("endpointUrl"),
+		property: form.Get("propertyID")}
 	sum := sha256.Sum256([]byte(v.object + "\x00" + v.action + "\x00" + v.endpoint + "\x00" + v.property))
 	v.id = hex.EncodeToString(sum[:16])
 	s.mu.Lock()
@@ -60,7 +61,8 @@ func (s *Server) getWebhooks(w http.ResponseWriter, r *http.Request) {
 			where = "url"
 		}
 		rows = append(rows, map[string]any{
-			"id": v.id, "key": key, "event": map[string]string{"entity": v.object, "action": v.action}, "owner": map[string]string{"type": "api_client", "id": ClientID},
+			"id": v.id, "key": key, "event": map[string]string{"entity": v.object, "action": v.action},
+			"owner":            map[string]string{"type": "api_client", "id": ClientID},
 			"subscriptionType": "webhook", "subscriptionData": map[string]string{where: v.endpoint},
 		})
 	}
@@ -87,7 +89,8 @@ func (s *Server) deleteWebhook(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		removed = func(v subscription) bool {
-			return v.endpoint == form.Get("endpointUrl") && v.object == form.Get("object") && v.action == form.Get("action") && v.property == form.Get("propertyID")
+			return v.endpoint == form.Get("endpointUrl") && v.object == form.Get("object") &&
+				v.action == form.Get("action") && v.property == form.Get("propertyID")
 		}
 	}
 	if s.cfg.Removal != Undead {

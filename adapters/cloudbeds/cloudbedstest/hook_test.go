@@ -11,10 +11,12 @@ import (
 	"github.com/integrationkit/integrationkit/adapters/cloudbeds/cloudbedstest"
 )
 
-// A webhook is registered, listed with its URL under one of two names, and removed in the way that the server was made to have.
+// A webhook is registered, listed with its URL under one of two names, and removed in the way that the server was
+// made to have.
 func TestHooks(t *testing.T) {
 	form := func(action string) url.Values {
-		return url.Values{"object": {"reservation"}, "action": {action}, "endpointUrl": {"https://h/x"}, "propertyID": {"190001"}}
+		return url.Values{"object": {"reservation"}, "action": {action}, "endpointUrl": {"https://h/x"},
+			"propertyID": {"190001"}}
 	}
 	for _, c := range []struct {
 		removal     cloudbedstest.Removal
@@ -50,7 +52,8 @@ func TestHooks(t *testing.T) {
 	for _, action := range []string{"created", "deleted"} {
 		write(t, s, "POST", "/api/v1.3/postWebhook", form(action))
 	}
-	if _, text := call(t, s, "GET", "/api/v1.3/getWebhooks", cloudbedstest.APIKey); !strings.Contains(text, `{"endpoint":"https://h/x"}`) || !strings.Contains(text, `{"url":"https://h/x"}`) {
+	if _, text := call(t, s, "GET", "/api/v1.3/getWebhooks", cloudbedstest.APIKey); !strings.Contains(text,
+		`{"endpoint":"https://h/x"}`) || !strings.Contains(text, `{"url":"https://h/x"}`) {
 		t.Errorf("listed: %s", text)
 	}
 }
@@ -65,7 +68,8 @@ func TestEvents(t *testing.T) {
 		"guest/assigned":               `"guestId":50400123,"guestId_str":"50400123","propertyId":190001`,
 		"integration/appstate_changed": `"newState":"disabled","propertyID":190001`,
 	} {
-		if got := string(s.Event(event, 1, at)); !strings.Contains(got, want) || !strings.Contains(got, `"timestamp":1793491200.5`) || !json.Valid([]byte(got)) {
+		if got := string(s.Event(event, 1, at)); !strings.Contains(got, want) ||
+			!strings.Contains(got, `"timestamp":1793491200.5`) || !json.Valid([]byte(got)) {
 			t.Errorf("%s: %s", event, got)
 		}
 	}
@@ -73,10 +77,12 @@ func TestEvents(t *testing.T) {
 
 func TestRoomTypesAndProperties(t *testing.T) {
 	s := server(t, cloudbedstest.Config{Properties: 3, Odd: -1})
-	if _, text := call(t, s, "GET", "/api/v1.3/getRoomTypes?propertyIDs=190002", cloudbedstest.APIKey); strings.Count(text, `"roomTypeID"`) != 2 || !strings.Contains(text, `"total":2}`) {
+	if _, text := call(t, s, "GET", "/api/v1.3/getRoomTypes?propertyIDs=190002",
+		cloudbedstest.APIKey); strings.Count(text, `"roomTypeID"`) != 2 || !strings.Contains(text, `"total":2}`) {
 		t.Errorf("room types: %s", text)
 	}
-	if d := s.ChangeProperties(1, 1, time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)); d.Added != 1 || d.Deleted != 1 || s.Account().Properties != 3 {
+	if d := s.ChangeProperties(1, 1, time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)); d.Added != 1 || d.Deleted != 1 ||
+		s.Account().Properties != 3 {
 		t.Errorf("%+v, %d properties", d, s.Account().Properties)
 	}
 	if got := slices.Collect(s.PropertyIDs()); len(got) != 3 || !slices.Contains(got, "190004") {

@@ -42,7 +42,8 @@ func (s *Server) Grant() string {
 // renew gives a grant another refresh token. The one before is remembered; mu is held.
 func (s *Server) renew(g *grant) {
 	s.grants++
-	g.refresh, g.used = fmt.Sprintf("cbrt_simulated-%04d-%08x", s.grants, partnersim.Roll(s.cfg.Seed, 3, s.grants).Uint64(0)&0xffffffff), time.Now()
+	g.refresh, g.used = fmt.Sprintf("cbrt_simulated-%04d-%08x", s.grants, partnersim.Roll(s.cfg.Seed, 3,
+		s.grants).Uint64(0)&0xffffffff), time.Now()
 	s.refreshes[g.refresh] = g
 }
 
@@ -75,7 +76,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.tokenError(w, "invalid_request", "The request is missing a required parameter.")
 		return
 	case r.PostFormValue("client_id") != ClientID || r.PostFormValue("client_secret") != ClientSecret:
-		send(w, http.StatusUnauthorized, encode(map[string]string{"error": "invalid_client", "error_description": "Client authentication failed."}))
+		send(w, http.StatusUnauthorized, encode(map[string]string{"error": "invalid_client",
+			"error_description": "Client authentication failed."}))
 		return
 	}
 	s.mu.Lock()
@@ -99,13 +101,15 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		delete(s.codes, r.PostFormValue("code"))
 		if !ok || time.Since(issued.at) > s.scaled(codeLife) || issued.redirect != r.PostFormValue("redirect_uri") {
 			s.mu.Unlock()
-			send(w, http.StatusUnauthorized, encode(map[string]string{"error": "server_error", "error_description": "The authorization code is invalid or has expired."}))
+			send(w, http.StatusUnauthorized, encode(map[string]string{"error": "server_error",
+				"error_description": "The authorization code is invalid or has expired."}))
 			return
 		}
 		g = &grant{}
 	default:
 		s.mu.Unlock()
-		s.tokenError(w, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server.")
+		s.tokenError(w, "unsupported_grant_type",
+			"The authorization grant type is not supported by the authorization server.")
 		return
 	}
 	s.renew(g)

@@ -49,8 +49,10 @@ func (s *Server) currency(p place) map[string]any {
 func (s *Server) hotel(i int) map[string]any {
 	p := s.place(i)
 	h := map[string]any{
-		"propertyID": propertyID(i), "organizationID": "88001", "propertyName": fmt.Sprintf("Sample %s %d", p.city, i), "propertyImage": image(i, 0),
-		"propertyDescription": "By the <b>bay</b>.", "propertyTimezone": p.zone, "propertyCurrency": []any{s.currency(p)},
+		"propertyID": propertyID(i), "organizationID": "88001", "propertyName": fmt.Sprintf("Sample %s %d", p.city,
+			i), "propertyImage": image(i, 0),
+		"propertyDescription": "By the <b>bay</b>.", "propertyTimezone": p.zone,
+		"propertyCurrency": []any{s.currency(p)},
 	}
 	if shape, ok := s.odd(i, 3); ok {
 		switch shape {
@@ -84,21 +86,26 @@ func (s *Server) details(i int) map[string]any {
 	currency := s.currency(p)
 	currency["currencyDecimalSeparator"], currency["currencyThousandsSeparator"] = ",", "."
 	h := map[string]any{
-		"propertyID": propertyID(i), "organizationID": "88001", "propertyName": fmt.Sprintf("Sample %s %d", p.city, i), "propertyType": "hostel",
-		"propertyImage": own, "propertyAdditionalPhotos": more, "propertyDescription": "By the bay.", "propertyCurrency": currency,
+		"propertyID": propertyID(i), "organizationID": "88001", "propertyName": fmt.Sprintf("Sample %s %d", p.city,
+			i), "propertyType": "hostel",
+		"propertyImage": own, "propertyAdditionalPhotos": more, "propertyDescription": "By the bay.",
+		"propertyCurrency":        currency,
 		"propertyPrimaryLanguage": "en", "propertyPhone": "+15550100", "propertyEmail": "frontdesk@bay.example.com",
 		"propertyAddress": map[string]any{
-			"propertyAddress1": "1 Sample Pier", "propertyAddress2": "", "propertyCity": p.city, "propertyState": "", "propertyZip": "0000-001",
+			"propertyAddress1": "1 Sample Pier", "propertyAddress2": "", "propertyCity": p.city, "propertyState": "",
+			"propertyZip":     "0000-001",
 			"propertyCountry": p.country, "propertyLatitude": "38.7001", "propertyLongitude": "-9.1002",
 		},
 		"propertyPolicy": map[string]any{
-			"propertyCheckInTime": "15:00", "propertyCheckOutTime": "11:00:00", "propertyLateCheckOutAllowed": true, "propertyLateCheckOutValue": "50",
+			"propertyCheckInTime": "15:00", "propertyCheckOutTime": "11:00:00", "propertyLateCheckOutAllowed": true,
+			"propertyLateCheckOutValue": "50",
 		},
 		"propertyAmenities": []string{"Wi-Fi", "Bar"}, "taxID": nil,
 	}
 	if shape, ok := s.odd(i, 2); ok {
 		if shape == 0 {
-			h["propertyAddress"] = map[string]any{"propertyAddress1": "", "propertyCountry": p.country, "propertyLatitude": "", "propertyLongitude": ""}
+			h["propertyAddress"] = map[string]any{"propertyAddress1": "", "propertyCountry": p.country,
+				"propertyLatitude": "", "propertyLongitude": ""}
 			h["propertyAmenities"] = []any{}
 		} else {
 			h["propertyAddress"], h["propertyPolicy"] = []any{}, []any{}
@@ -127,7 +134,8 @@ func (s *Server) modified(i int) (at time.Time, deleted bool) {
 }
 
 func (s *Server) created(i int) time.Time {
-	return s.cfg.Epoch.Add(-time.Hour - time.Duration(1+partnersim.Roll(s.cfg.Seed, 1, i).Int(0, 10_000_000))*time.Second)
+	return s.cfg.Epoch.Add(-time.Hour - time.Duration(1+partnersim.Roll(s.cfg.Seed, 1, i).Int(0,
+		10_000_000))*time.Second)
 }
 
 var states = []string{"not_confirmed", "confirmed", "confirmed", "canceled", "checked_in", "checked_out", "no_show"}
@@ -155,21 +163,30 @@ func (s *Server) reservation(i int) map[string]any {
 			sub += "-" + strconv.Itoa(n)
 		}
 		rooms = append(rooms, map[string]any{
-			"roomTypeID": "514201", "roomTypeName": "Double Sea View", "subReservationID": sub, "rateID": "900100", "rateName": "Standard", "adults": "2", "children": "0",
-			"reservationRoomID": "8899" + sub, "roomID": "514201-" + strconv.Itoa(n), "roomName": "101", "roomCheckIn": date(0), "roomCheckOut": date(nights),
+			"roomTypeID": "514201", "roomTypeName": "Double Sea View", "subReservationID": sub, "rateID": "900100",
+			"rateName": "Standard", "adults": "2", "children": "0",
+			"reservationRoomID": "8899" + sub, "roomID": "514201-" + strconv.Itoa(n), "roomName": "101",
+			"roomCheckIn": date(0), "roomCheckOut": date(nights),
 			"roomStatus": "not_checked_in", "detailedRoomRates": rates,
 		})
 	}
 	total := 120*nights*len(rooms) + rev
-	balance := map[string]any{"suggestedDeposit": "0.00", "subTotal": total - 20, "additionalItems": 0, "taxesFees": 20, "grandTotal": total, "paid": 50.5}
+	balance := map[string]any{"suggestedDeposit": "0.00", "subTotal": total - 20, "additionalItems": 0,
+		"taxesFees": 20, "grandTotal": total, "paid": 50.5}
 	r := map[string]any{
 		"propertyID": propertyID(property), "reservationID": id, "isDeleted": deleted,
-		"dateCreated": stamp(naive(created, p.zone)), "dateCreatedUTC": stamp(created), "dateModified": stamp(naive(at, p.zone)), "dateModifiedUTC": stamp(at),
-		"dateCancelled": nil, "dateCancelledUTC": "", "status": partnersim.Pick(d, 5+rev, states), "reservationCheckIn": date(0), "reservationCheckOut": date(nights),
-		"guestID": strconv.Itoa(50400000 + i), "guestName": "Guest Example", "guestEmail": fmt.Sprintf("g%d@guests.example.com", i), "guestCountry": "GB",
-		"sourceName": "Booking.com", "source": map[string]any{"name": "Booking.com", "paymentCollect": "hotel", "sourceID": "s-2-1", "category": "ota"},
-		"sourceReservationID": strconv.Itoa(4400000000 + i), "propertyCurrency": p.currency, "balanceDetailed": balance, "detailedRates": rates, "rooms": rooms,
-		"total": total, "balance": float64(total) - 50.5, "cardsOnFile": []any{map[string]any{"cardID": CardID, "cardNumber": "4242", "cardType": "visa"}},
+		"dateCreated": stamp(naive(created, p.zone)), "dateCreatedUTC": stamp(created),
+		"dateModified": stamp(naive(at, p.zone)), "dateModifiedUTC": stamp(at),
+		"dateCancelled": nil, "dateCancelledUTC": "", "status": partnersim.Pick(d, 5+rev, states),
+		"reservationCheckIn": date(0), "reservationCheckOut": date(nights),
+		"guestID": strconv.Itoa(50400000 + i), "guestName": "Guest Example",
+		"guestEmail": fmt.Sprintf("g%d@guests.example.com", i), "guestCountry": "GB",
+		"sourceName": "Booking.com", "source": map[string]any{"name": "Booking.com", "paymentCollect": "hotel",
+			"sourceID": "s-2-1", "category": "ota"},
+		"sourceReservationID": strconv.Itoa(4400000000 + i), "propertyCurrency": p.currency,
+		"balanceDetailed": balance, "detailedRates": rates, "rooms": rooms,
+		"total": total, "balance": float64(total) - 50.5, "cardsOnFile": []any{map[string]any{"cardID": CardID,
+			"cardNumber": "4242", "cardType": "visa"}},
 	}
 	if status := s.Status(id); status != "" {
 		r["status"] = status

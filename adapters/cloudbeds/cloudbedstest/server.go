@@ -40,15 +40,15 @@ const Suspension = 10 * time.Minute
 type Config struct {
 	// Properties, ReservationsPerProperty and PhotosPerProperty are the size of the group before any change.
 	Properties, ReservationsPerProperty, PhotosPerProperty int
-	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-refused" answer 200
-	// with success:false, "x-uninstalled" the same with the message of an application that the property removed, "x-late"
-	// 200 with success:false behind more than a screenful of data.
+	// Scale, Latency, Jitter, Seed and Faults are as in [partnersim.Config]. Faults of the kind "x-refused" answer
+	// 200 with success:false, "x-uninstalled" the same with the message of an application that the property removed,
+	// "x-late" 200 with success:false behind more than a screenful of data.
 	Scale           float64
 	Latency, Jitter time.Duration
 	Seed            uint64
 	Faults          []partnersim.Rule
-	// Odd is how often a record or page has one of the odd shapes that the real API is known for: each Odd-th, the shapes
-	// taking turns. 0: 7; negative: never.
+	// Odd is how often a record or page has one of the odd shapes that the real API is known for: each Odd-th, the
+	// shapes taking turns. 0: 7; negative: never.
 	Odd int
 	// Partner raises the limit to that of technology partners.
 	Partner bool
@@ -97,7 +97,8 @@ func NewServer(c Config) (*Server, error) {
 	for _, n := range []struct {
 		name string
 		n    int
-	}{{"Properties", c.Properties}, {"ReservationsPerProperty", c.ReservationsPerProperty}, {"PhotosPerProperty", c.PhotosPerProperty}} {
+	}{{"Properties", c.Properties}, {"ReservationsPerProperty", c.ReservationsPerProperty}, {"PhotosPerProperty",
+		c.PhotosPerProperty}} {
 		if n.n < 0 || n.n > 10_000 {
 			errs = append(errs, fmt.Errorf("%s is %d, want 0 to 10000", n.name, n.n))
 		}
@@ -112,10 +113,13 @@ func NewServer(c Config) (*Server, error) {
 		c.Odd = 7
 	}
 	s := &Server{
-		cfg: c, hotels: partnersim.NewPopulation(c.Seed, c.Properties), reservations: partnersim.NewPopulation(c.Seed, c.Properties*c.ReservationsPerProperty), deleted: map[int]time.Time{},
-		refreshes: map[string]*grant{}, codes: map[string]code{}, status: map[int]change{}, rates: map[string]map[string]string{}, started: time.Now(),
+		cfg: c, hotels: partnersim.NewPopulation(c.Seed, c.Properties), reservations: partnersim.NewPopulation(c.Seed,
+			c.Properties*c.ReservationsPerProperty), deleted: map[int]time.Time{},
+		refreshes: map[string]*grant{}, codes: map[string]code{}, status: map[int]change{},
+		rates: map[string]map[string]string{}, started: time.Now(),
 	}
-	s.tokens = &partnersim.Tokens{Path: tokenPath, Clients: map[string]string{ClientID: ClientSecret}, Lifetime: tokenLife, Endpoint: http.HandlerFunc(s.token)}
+	s.tokens = &partnersim.Tokens{Path: tokenPath, Clients: map[string]string{ClientID: ClientSecret},
+		Lifetime: tokenLife, Endpoint: http.HandlerFunc(s.token)}
 	for _, r := range c.Faults {
 		s.storms = s.storms || r.Kind == partnersim.TooMany
 	}
@@ -125,8 +129,9 @@ func NewServer(c Config) (*Server, error) {
 	}
 	var err error
 	s.Server, err = partnersim.New(partnersim.Config{
-		Name: "cloudbeds", Handler: http.HandlerFunc(s.handle), Tiers: tiers, Scale: c.Scale, Latency: c.Latency, Jitter: c.Jitter,
-		Seed: c.Seed, Faults: c.Faults, Refuse: s.refuse,
+		Name: "cloudbeds", Handler: http.HandlerFunc(s.handle), Tiers: tiers, Scale: c.Scale, Latency: c.Latency,
+		Jitter: c.Jitter,
+		Seed:   c.Seed, Faults: c.Faults, Refuse: s.refuse,
 		Key: s.who,
 		Free: func(r *http.Request) bool {
 			return strings.HasSuffix(r.URL.Path, "/access_token") || strings.HasSuffix(r.URL.Path, "/oauth")
@@ -152,9 +157,11 @@ func (s *Server) Integration(id string) driver.Integration {
 	if base == "" {
 		base = "https://" + Host
 	}
-	in := driver.Integration{ID: id, Partner: "cloudbeds", Account: "group-88001", BaseURL: base, Credentials: map[string]auth.Secret{"api_key": APIKey}}
+	in := driver.Integration{ID: id, Partner: "cloudbeds", Account: "group-88001", BaseURL: base,
+		Credentials: map[string]auth.Secret{"api_key": APIKey}}
 	if s.cfg.OAuth {
-		in.Credentials = map[string]auth.Secret{"client_id": ClientID, "client_secret": ClientSecret, "refresh_token": auth.Secret(s.Grant())}
+		in.Credentials = map[string]auth.Secret{"client_id": ClientID, "client_secret": ClientSecret,
+			"refresh_token": auth.Secret(s.Grant())}
 	}
 	if s.cfg.Partner {
 		in.Settings = map[string]string{"technology_partner": "true"}

@@ -54,21 +54,33 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"no key", "GET", "/api/v1.3/getHotels", "", 401, `"error":"access_denied"`},
 		{"another key", "GET", "/api/v1.3/getHotels", "cbat_other", 401, `"error":"access_denied"`},
-		{"properties", "GET", "/api/v1.3/getHotels", cloudbedstest.APIKey, 200, `"propertyTimezone":"America/Los_Angeles"`},
+		{"properties", "GET", "/api/v1.3/getHotels", cloudbedstest.APIKey, 200,
+			`"propertyTimezone":"America/Los_Angeles"`},
 		{"another version", "GET", "/api/v1.2/getHotels?propertyIDs=190002", cloudbedstest.APIKey, 200, `"total":1}`},
 		{"version 1.1", "GET", "/api/v1.1/getHotels", cloudbedstest.APIKey, 404, "<html>"},
 		{"no such method", "GET", "/api/v1.3/getUserInfo", cloudbedstest.APIKey, 404, "<html>"},
-		{"wrong verb", "POST", "/api/v1.3/getHotels", cloudbedstest.APIKey, 404, `{"status":false,"error":"Unknown method."}`},
-		{"a property that is not the key's", "GET", "/api/v1.3/getHotels?propertyIDs=5", cloudbedstest.APIKey, 200, `{"success":false,"message":"None of`},
-		{"details", "GET", "/api/v1.3/getHotelDetails?propertyID=190002", cloudbedstest.APIKey, 200, `"propertyLatitude":"38.7001"`},
-		{"details of none", "GET", "/api/v1.3/getHotelDetails?propertyID=5", cloudbedstest.APIKey, 200, `{"success":false,"message":"None of`},
-		{"details without a property", "GET", "/api/v1.3/getHotelDetails", cloudbedstest.APIKey, 200, `{"success":false,"message":"Please specify`},
-		{"reservations", "GET", "/api/v1.3/getReservationsWithRateDetails?propertyID=190001", cloudbedstest.APIKey, 200, `"total":3}`},
-		{"T and Z", "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedFrom=2026-01-01T00:00:00Z", cloudbedstest.APIKey, 200, `"message":"Parameter modifiedFrom is not valid"`},
-		{"a date", "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedFrom=2027-01-01", cloudbedstest.APIKey, 200, `"total":0}`},
-		{"until", "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedTo=2020-01-01", cloudbedstest.APIKey, 200, `"total":0}`},
-		{"a page too large", "GET", "/api/v1.3/getHotels?pageSize=101", cloudbedstest.APIKey, 200, `"message":"Parameter pageSize is not valid"`},
-		{"page 0", "GET", "/api/v1.3/getHotels?pageNumber=0", cloudbedstest.APIKey, 200, `"message":"Parameter pageNumber is not valid"`},
+		{"wrong verb", "POST", "/api/v1.3/getHotels", cloudbedstest.APIKey, 404,
+			`{"status":false,"error":"Unknown method."}`},
+		{"a property that is not the key's", "GET", "/api/v1.3/getHotels?propertyIDs=5", cloudbedstest.APIKey, 200,
+			`{"success":false,"message":"None of`},
+		{"details", "GET", "/api/v1.3/getHotelDetails?propertyID=190002", cloudbedstest.APIKey, 200,
+			`"propertyLatitude":"38.7001"`},
+		{"details of none", "GET", "/api/v1.3/getHotelDetails?propertyID=5", cloudbedstest.APIKey, 200,
+			`{"success":false,"message":"None of`},
+		{"details without a property", "GET", "/api/v1.3/getHotelDetails", cloudbedstest.APIKey, 200,
+			`{"success":false,"message":"Please specify`},
+		{"reservations", "GET", "/api/v1.3/getReservationsWithRateDetails?propertyID=190001", cloudbedstest.APIKey,
+			200, `"total":3}`},
+		{"T and Z", "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedFrom=2026-01-01T00:00:00Z",
+			cloudbedstest.APIKey, 200, `"message":"Parameter modifiedFrom is not valid"`},
+		{"a date", "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedFrom=2027-01-01", cloudbedstest.APIKey,
+			200, `"total":0}`},
+		{"until", "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedTo=2020-01-01", cloudbedstest.APIKey, 200,
+			`"total":0}`},
+		{"a page too large", "GET", "/api/v1.3/getHotels?pageSize=101", cloudbedstest.APIKey, 200,
+			`"message":"Parameter pageSize is not valid"`},
+		{"page 0", "GET", "/api/v1.3/getHotels?pageNumber=0", cloudbedstest.APIKey, 200,
+			`"message":"Parameter pageNumber is not valid"`},
 	} {
 		s := server(t, cloudbedstest.Config{Properties: 2, ReservationsPerProperty: 3, PhotosPerProperty: 2, Odd: -1})
 		resp, text := call(t, s, c.method, c.path, c.key)
@@ -81,7 +93,8 @@ func TestAnswers(t *testing.T) {
 // A filter that is not known is ignored in silence, and noted.
 func TestUnknownFilter(t *testing.T) {
 	s := server(t, cloudbedstest.Config{Properties: 1, ReservationsPerProperty: 3, Odd: -1})
-	_, text := call(t, s, "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedSince=2030-01-01", cloudbedstest.APIKey)
+	_, text := call(t, s, "GET", "/api/v1.3/getReservationsWithRateDetails?modifiedSince=2030-01-01",
+		cloudbedstest.APIKey)
 	if !strings.Contains(text, `"total":3}`) || len(s.Report().Unexpected) != 1 {
 		t.Errorf("%s, noted %q", text, s.Report().Unexpected)
 	}
@@ -96,7 +109,8 @@ func TestSuspension(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := server(t, cloudbedstest.Config{Properties: 1, Partner: c.partner})
 			for i := range c.limit {
-				if resp, text := call(t, s, "GET", "/api/v1.3/getHotels", cloudbedstest.APIKey); resp.StatusCode != 200 {
+				if resp, text := call(t, s, "GET", "/api/v1.3/getHotels",
+					cloudbedstest.APIKey); resp.StatusCode != 200 {
 					t.Fatalf("request %d: %d %s", i+1, resp.StatusCode, text)
 				}
 			}
@@ -104,8 +118,10 @@ func TestSuspension(t *testing.T) {
 				t.Errorf("%d a second: suspended, or %d violations", c.limit, s.Report().Violations)
 			}
 			resp, _ := call(t, s, "GET", "/api/v1.3/getHotels", cloudbedstest.APIKey)
-			if resp.StatusCode != 403 || resp.Header.Get("Retry-After") != "" || !s.Suspended() || s.Report().Violations != 1 {
-				t.Errorf("one too many: %d, Retry-After %q, %d violations", resp.StatusCode, resp.Header.Get("Retry-After"), s.Report().Violations)
+			if resp.StatusCode != 403 || resp.Header.Get("Retry-After") != "" || !s.Suspended() ||
+				s.Report().Violations != 1 {
+				t.Errorf("one too many: %d, Retry-After %q, %d violations", resp.StatusCode,
+					resp.Header.Get("Retry-After"), s.Report().Violations)
 			}
 			time.Sleep(cloudbedstest.Suspension / 2)
 			if resp, _ := call(t, s, "GET", "/api/v1.3/getHotels", cloudbedstest.APIKey); resp.StatusCode != 403 {
@@ -124,11 +140,14 @@ func TestFaults(t *testing.T) {
 		status int
 		part   string
 	}{
-		"429": {429, `"status":false`}, "500": {500, "<html>"}, "401": {401, "access_denied"}, "400": {400, `"error":"Bad Request"`},
-		"x-refused": {200, `{"success":false`}, "x-uninstalled": {200, "not available to be connected"}, "x-late": {200, `"success":false`},
+		"429": {429, `"status":false`}, "500": {500, "<html>"}, "401": {401, "access_denied"},
+		"400":       {400, `"error":"Bad Request"`},
+		"x-refused": {200, `{"success":false`}, "x-uninstalled": {200, "not available to be connected"},
+		"x-late": {200, `"success":false`},
 	} {
 		s := server(t, cloudbedstest.Config{Faults: []partnersim.Rule{{Kind: kind, Rate: 1}}})
-		if resp, text := call(t, s, "GET", "/api/v1.3/getHotels", cloudbedstest.APIKey); resp.StatusCode != want.status || !strings.Contains(text, want.part) {
+		if resp, text := call(t, s, "GET", "/api/v1.3/getHotels",
+			cloudbedstest.APIKey); resp.StatusCode != want.status || !strings.Contains(text, want.part) {
 			t.Errorf("%s: %d %s", kind, resp.StatusCode, text)
 		}
 	}
@@ -157,17 +176,20 @@ func TestChange(t *testing.T) {
 			Modified string `json:"dateModifiedUTC"`
 		}
 	}
-	if err := json.Unmarshal([]byte(text), &page); err != nil || len(page.Data) == 0 || page.Data[0].Modified != "2026-11-02 03:04:05" {
+	if err := json.Unmarshal([]byte(text), &page); err != nil || len(page.Data) == 0 ||
+		page.Data[0].Modified != "2026-11-02 03:04:05" {
 		t.Errorf("%v: %d rows", err, len(page.Data))
 	}
-	if (cloudbedstest.Counts{}) != server(t, cloudbedstest.Config{}).Account() || server(t, cloudbedstest.Config{}).Change(1, 1, at) != (partnersim.Delta{}) {
+	if (cloudbedstest.Counts{}) != server(t, cloudbedstest.Config{}).Account() ||
+		server(t, cloudbedstest.Config{}).Change(1, 1, at) != (partnersim.Delta{}) {
 		t.Error("an empty group")
 	}
 }
 
 func TestIntegration(t *testing.T) {
 	s := server(t, cloudbedstest.Config{})
-	if in := s.Integration("a"); in.ID != "a" || in.BaseURL != "https://"+cloudbedstest.Host || string(in.Credentials["api_key"]) != cloudbedstest.APIKey {
+	if in := s.Integration("a"); in.ID != "a" || in.BaseURL != "https://"+cloudbedstest.Host ||
+		string(in.Credentials["api_key"]) != cloudbedstest.APIKey {
 		t.Errorf("%+v", in)
 	}
 	base, err := s.Start(t.Context())
@@ -183,7 +205,8 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 			t.Errorf("%q is not in %v", want, err)
 		}
 	}
-	if _, err := cloudbedstest.NewServer(cloudbedstest.Config{Properties: 10_000, ReservationsPerProperty: 10_000}); err == nil {
+	if _, err := cloudbedstest.NewServer(cloudbedstest.Config{Properties: 10_000,
+		ReservationsPerProperty: 10_000}); err == nil {
 		t.Error("a hundred million reservations")
 	}
 }

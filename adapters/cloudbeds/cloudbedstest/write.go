@@ -55,7 +55,8 @@ func (s *Server) index(id string) (int, bool) {
 // putReservation changes a reservation's status, of what the method can. The answer has the reservation, or null: which
 // is unverified.
 func (s *Server) putReservation(w http.ResponseWriter, r *http.Request) {
-	form := s.form(r, "propertyID", "reservationID", "estimatedArrivalTime", "status", "checkoutDate", "customFields", "rooms")
+	form := s.form(r, "propertyID", "reservationID", "estimatedArrivalTime", "status", "checkoutDate", "customFields",
+		"rooms")
 	if missing(w, form, "reservationID") {
 		return
 	}
@@ -83,7 +84,8 @@ func (s *Server) putReservation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	send(w, http.StatusOK, encode(answer{Success: true, Data: map[string]any{
-		"propertyID": propertyID(s.propertyOf(i)), "reservationID": reservationID(i), "status": status, "total": 600, "balance": 0, "assigned": []any{}, "unassigned": []any{},
+		"propertyID": propertyID(s.propertyOf(i)), "reservationID": reservationID(i), "status": status, "total": 600,
+		"balance": 0, "assigned": []any{}, "unassigned": []any{},
 	}}))
 }
 
@@ -119,7 +121,8 @@ func rateID(property, n int, derived bool) string {
 }
 
 func (s *Server) getRoomTypes(w http.ResponseWriter, r *http.Request) {
-	s.Params(r, "propertyIDs", "roomTypeIDs", "startDate", "endDate", "adults", "children", "detailedRates", "roomTypeName", "propertyCity", "propertyName",
+	s.Params(r, "propertyIDs", "roomTypeIDs", "startDate", "endDate", "adults", "children", "detailedRates",
+		"roomTypeName", "propertyCity", "propertyName",
 		"maxGuests", "pageNumber", "pageSize", "sort")
 	all, ok := s.properties(w, r)
 	if !ok {
@@ -128,7 +131,8 @@ func (s *Server) getRoomTypes(w http.ResponseWriter, r *http.Request) {
 	s.paged(w, r, len(all)*roomTypes, 20, "roomTypeID", func(i int) map[string]any {
 		property, n := all[i/roomTypes], i%roomTypes
 		t := map[string]any{
-			"roomTypeID": roomTypeID(property, n), "propertyID": propertyID(property), "roomTypeName": "Double Sea View", "roomTypeNameShort": "DSV",
+			"roomTypeID": roomTypeID(property, n), "propertyID": propertyID(property),
+			"roomTypeName": "Double Sea View", "roomTypeNameShort": "DSV",
 			"roomTypeDescription": "", "isPrivate": true, "maxGuests": 2, "adultsIncluded": 1, "childrenIncluded": 0,
 		}
 		if n == 1 {
@@ -154,10 +158,11 @@ func (s *Server) properties(w http.ResponseWriter, r *http.Request) ([]int, bool
 	return all, true
 }
 
-// getRatePlans answers the nights from startDate to the one before endDate, or up to endDate: whether that is the day of
-// departure is unverified, and every other answer takes it for the last night.
+// getRatePlans answers the nights from startDate to the one before endDate, or up to endDate: whether that is the day
+// of departure is unverified, and every other answer takes it for the last night.
 func (s *Server) getRatePlans(w http.ResponseWriter, r *http.Request) {
-	s.Params(r, "propertyIDs", "rateIDs", "roomTypeID", "promoCode", "includePromoCode", "startDate", "endDate", "adults", "children", "detailedRates", "includeSharedRooms")
+	s.Params(r, "propertyIDs", "rateIDs", "roomTypeID", "promoCode", "includePromoCode", "startDate", "endDate",
+		"adults", "children", "detailedRates", "includeSharedRooms")
 	q := r.URL.Query()
 	if missing(w, q, "startDate", "endDate") {
 		return
@@ -180,8 +185,10 @@ func (s *Server) getRatePlans(w http.ResponseWriter, r *http.Request) {
 		for n := range roomTypes {
 			for _, derived := range []bool{false, true} {
 				row := map[string]any{
-					"rateID": rateID(property, n, derived), "isDerived": derived, "roomRate": 120, "totalRate": 120, "roomsAvailable": 3,
-					"roomTypeID": roomTypeID(property, n), "roomTypeName": "Double Sea View", "propertyID": propertyID(property),
+					"rateID": rateID(property, n, derived), "isDerived": derived, "roomRate": 120, "totalRate": 120,
+					"roomsAvailable": 3,
+					"roomTypeID":     roomTypeID(property, n), "roomTypeName": "Double Sea View",
+					"propertyID": propertyID(property),
 				}
 				if derived {
 					row["ratePlanID"], row["ratePlanNamePublic"], row["derivedType"], row["derivedValue"] = "770055", "Saver", "percentage", -10
@@ -207,7 +214,8 @@ func (s *Server) day(property, n int, derived bool, day time.Time) map[string]an
 	d := partnersim.Roll(s.cfg.Seed, 4, property*1000+n*500+day.YearDay())
 	price := 100 + d.Int(0, 50)
 	v := map[string]any{
-		"date": date, "rate": price, "totalRate": price, "roomsAvailable": d.Int(1, 5), "closedToArrival": d.Int(2, 5) == 0, "closedToDeparture": false,
+		"date": date, "rate": price, "totalRate": price, "roomsAvailable": d.Int(1, 5),
+		"closedToArrival": d.Int(2, 5) == 0, "closedToDeparture": false,
 		"blocked": false, "minLos": 1, "maxLos": 0, "cutOff": 0, "lastMinuteBooking": 0,
 	}
 	s.mu.Lock()
@@ -239,8 +247,8 @@ func (s *Server) day(property, n int, derived bool, day time.Time) map[string]an
 var intervalField = regexp.MustCompile(`^rates\[(\d+)\](?:\[interval\]\[(\d+)\])?\[(\w+)\]$`)
 
 // patchRate takes rates and their intervals, as PHP reads lists in forms; an interval's endDate is taken for its last
-// night, and its fields are those of getRatePlans. None of it is established, nor what its refusals say. What was written shows at once, and the job is done two of the partner's seconds
-// later.
+// night, and its fields are those of getRatePlans. None of it is established, nor what its refusals say. What was
+// written shows at once, and the job is done two of the partner's seconds later.
 func (s *Server) patchRate(w http.ResponseWriter, r *http.Request) {
 	form := s.form(r, "rates")
 	rates, intervals := map[string]string{}, map[string]map[string]string{}
@@ -355,7 +363,8 @@ func (s *Server) getRateJobs(w http.ResponseWriter, r *http.Request) {
 		default:
 			status = "completed"
 		}
-		rows = append(rows, map[string]any{"jobReferenceID": j.id, "dateCreated": "2026-11-01", "status": status, "updates": []any{}})
+		rows = append(rows, map[string]any{"jobReferenceID": j.id, "dateCreated": "2026-11-01", "status": status,
+			"updates": []any{}})
 	}
 	s.mu.Unlock()
 	send(w, http.StatusOK, encode(map[string]any{"success": true, "hasNextPage": false, "nextPage": nil, "data": rows}))

@@ -23,7 +23,8 @@ func write(t *testing.T, s *cloudbedstest.Server, method, path string, form url.
 
 func body(t *testing.T, s *cloudbedstest.Server, method, path, contentType, text string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "https://"+cloudbedstest.Host+path, strings.NewReader(text))
+	req, err := http.NewRequestWithContext(t.Context(), method, "https://"+cloudbedstest.Host+path,
+		strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,8 @@ func TestTokens(t *testing.T) {
 			t.Errorf("a token as an API key: %d", resp.StatusCode)
 		}
 		bearer := func() int {
-			req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+cloudbedstest.Host+"/api/v1.3/getHotels", nil)
+			req, err := http.NewRequestWithContext(t.Context(), "GET",
+				"https://"+cloudbedstest.Host+"/api/v1.3/getHotels", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,10 +98,12 @@ func TestTokens(t *testing.T) {
 		if got := bearer(); got != 401 {
 			t.Errorf("after 8 hours: %d", got)
 		}
-		if status, _, _, failed := tokens(t, s, client("grant_type", "refresh_token", "refresh_token", first)); status != 400 || failed != "The refresh token is invalid." {
+		if status, _, _, failed := tokens(t, s, client("grant_type", "refresh_token", "refresh_token",
+			first)); status != 400 || failed != "The refresh token is invalid." {
 			t.Errorf("a used token: %d %s", status, failed)
 		}
-		if status, _, _, _ := tokens(t, s, client("grant_type", "refresh_token", "refresh_token", second)); status != 400 {
+		if status, _, _, _ := tokens(t, s, client("grant_type", "refresh_token", "refresh_token",
+			second)); status != 400 {
 			t.Errorf("the one after it: %d: the grant is alive", status)
 		}
 		if used, again := s.Refreshes(); used != 3 || again != 1 {
@@ -107,11 +111,13 @@ func TestTokens(t *testing.T) {
 		}
 		idle := s.Grant()
 		time.Sleep(366 * 24 * time.Hour)
-		if status, _, _, _ := tokens(t, s, client("grant_type", "refresh_token", "refresh_token", idle)); status != 400 {
+		if status, _, _, _ := tokens(t, s, client("grant_type", "refresh_token", "refresh_token",
+			idle)); status != 400 {
 			t.Errorf("unused for more than a year: %d", status)
 		}
 		for name, form := range map[string]url.Values{
-			"no grant": client(), "no such grant": client("grant_type", "client_credentials"), "no such code": client("grant_type", "authorization_code", "code", "x"),
+			"no grant": client(), "no such grant": client("grant_type", "client_credentials"),
+			"no such code":   client("grant_type", "authorization_code", "code", "x"),
 			"another client": {"client_id": {"x"}, "client_secret": {"y"}},
 		} {
 			if status, access, _, failed := tokens(t, s, form); status/100 != 4 || access != "" || failed == "" {
@@ -132,7 +138,8 @@ func TestAuthorize(t *testing.T) {
 		s := server(t, cloudbedstest.Config{})
 		const back = "https://host.example/callback?a=b"
 		grant := func() string {
-			q := url.Values{"client_id": {cloudbedstest.ClientID}, "response_type": {"code"}, "redirect_uri": {back}, "state": {"s"}}
+			q := url.Values{"client_id": {cloudbedstest.ClientID}, "response_type": {"code"}, "redirect_uri": {back},
+				"state": {"s"}}
 			resp, _ := call(t, s, "GET", "/api/v1.3/oauth?"+q.Encode(), "")
 			to, err := resp.Location()
 			if err != nil || to.Query().Get("state") != "s" || to.Query().Get("a") != "b" {
@@ -142,7 +149,8 @@ func TestAuthorize(t *testing.T) {
 		}
 		code := grant()
 		trade := func(code, uri string) int {
-			status, _, _, _ := tokens(t, s, client("grant_type", "authorization_code", "code", code, "redirect_uri", uri))
+			status, _, _, _ := tokens(t, s, client("grant_type", "authorization_code", "code", code, "redirect_uri",
+				uri))
 			return status
 		}
 		if first, again := trade(code, back), trade(code, back); first != 200 || again != 401 {
@@ -181,21 +189,32 @@ func TestWrites(t *testing.T) {
 		part               string
 		noted              int
 	}{
-		{"a status", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"}, "status": {"no_show"}}, `"status":"no_show"`, 0},
+		{"a status", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"}, "status": {"no_show"}},
+			`"status":"no_show"`, 0},
 		{"with POST", "POST", "putReservation", url.Values{}, "Unknown method.", 1},
-		{"of nothing", "PUT", "putReservation", url.Values{"status": {"confirmed"}}, "Parameter reservationID is required", 0},
-		{"of what is not there", "PUT", "putReservation", url.Values{"reservationID": {"7"}, "status": {"confirmed"}}, "reservationID is not valid", 0},
-		{"in British", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"}, "status": {"cancelled"}}, "Parameter status is not valid", 0},
-		{"of another property", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"}, "propertyID": {"5"}}, "None of the included", 0},
-		{"a field that is not documented", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"}, "status": {"confirmed"}, "note": {"x"}}, "true", 1},
-		{"rates", "POST", "patchRate", rate("900100", "startDate", "2026-12-01", "endDate", "2026-12-02", "rate", "99.5", "blocked", "true"), `"jobReferenceID":"job-0001"`, 0},
+		{"of nothing", "PUT", "putReservation", url.Values{"status": {"confirmed"}},
+			"Parameter reservationID is required", 0},
+		{"of what is not there", "PUT", "putReservation", url.Values{"reservationID": {"7"}, "status": {"confirmed"}},
+			"reservationID is not valid", 0},
+		{"in British", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"},
+			"status": {"cancelled"}}, "Parameter status is not valid", 0},
+		{"of another property", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"},
+			"propertyID": {"5"}}, "None of the included", 0},
+		{"a field that is not documented", "PUT", "putReservation", url.Values{"reservationID": {"7736451000000"},
+			"status": {"confirmed"}, "note": {"x"}}, "true", 1},
+		{"rates", "POST", "patchRate", rate("900100", "startDate", "2026-12-01", "endDate", "2026-12-02", "rate",
+			"99.5", "blocked", "true"), `"jobReferenceID":"job-0001"`, 0},
 		{"no rates", "POST", "patchRate", url.Values{}, "Parameter rates is required", 0},
 		{"a derived rate", "POST", "patchRate", rate("900101", "startDate", "2026-12-01"), "rateID is not valid", 0},
 		{"too many", "POST", "patchRate", tooMany, "maximum of 30", 0},
-		{"a field of an interval", "POST", "patchRate", rate("900100", "startDate", "2026-12-01", "endDate", "2026-12-02", "color", "x"), "job-0001", 1},
-		{"another spelling", "POST", "patchRate", url.Values{"rates.0.rateID": {"900100"}}, "Parameter rates is required", 2},
-		{"a webhook", "POST", "postWebhook", url.Values{"object": {"a"}, "action": {"b"}, "endpointUrl": {"https://h"}}, "subscriptionID", 0},
-		{"a webhook to nowhere", "POST", "postWebhook", url.Values{"object": {"a"}, "action": {"b"}}, "Parameter endpointUrl is required", 0},
+		{"a field of an interval", "POST", "patchRate", rate("900100", "startDate", "2026-12-01", "endDate",
+			"2026-12-02", "color", "x"), "job-0001", 1},
+		{"another spelling", "POST", "patchRate", url.Values{"rates.0.rateID": {"900100"}},
+			"Parameter rates is required", 2},
+		{"a webhook", "POST", "postWebhook", url.Values{"object": {"a"}, "action": {"b"},
+			"endpointUrl": {"https://h"}}, "subscriptionID", 0},
+		{"a webhook to nowhere", "POST", "postWebhook", url.Values{"object": {"a"}, "action": {"b"}},
+			"Parameter endpointUrl is required", 0},
 		{"removal without an id", "DELETE", "deleteWebhook", url.Values{}, "Parameter subscriptionID is required", 0},
 		{"removal with POST", "POST", "deleteWebhook", url.Values{}, "Unknown method.", 0},
 	} {
@@ -206,7 +225,8 @@ func TestWrites(t *testing.T) {
 		}
 	}
 	s := server(t, cloudbedstest.Config{Properties: 1})
-	if _, text := body(t, s, "POST", "/api/v1.3/postWebhook", "application/json", `{"endpointUrl":"https://h"}`); !strings.Contains(text, "Parameter endpointUrl is required") {
+	if _, text := body(t, s, "POST", "/api/v1.3/postWebhook", "application/json",
+		`{"endpointUrl":"https://h"}`); !strings.Contains(text, "Parameter endpointUrl is required") {
 		t.Errorf("JSON: %s", text)
 	}
 }
@@ -218,21 +238,27 @@ func TestWrittenIsRead(t *testing.T) {
 		id := slices.Collect(s.ReservationIDs())[1]
 		time.Sleep(time.Hour)
 		write(t, s, "PUT", "/api/v1.3/putReservation", url.Values{"reservationID": {id}, "status": {"checked_out"}})
-		_, text := call(t, s, "GET", "/api/v1.3/getReservationsWithRateDetails?sortByRecent=true&pageSize=1", cloudbedstest.APIKey)
-		if !strings.Contains(text, `"reservationID":"`+id+`"`) || !strings.Contains(text, `"status":"checked_out"`) || !strings.Contains(text, `"dateModifiedUTC":"2026-11-01 01:00:00"`) {
+		_, text := call(t, s, "GET", "/api/v1.3/getReservationsWithRateDetails?sortByRecent=true&pageSize=1",
+			cloudbedstest.APIKey)
+		if !strings.Contains(text, `"reservationID":"`+id+`"`) || !strings.Contains(text, `"status":"checked_out"`) ||
+			!strings.Contains(text, `"dateModifiedUTC":"2026-11-01 01:00:00"`) {
 			t.Errorf("the reservation: %s", text)
 		}
 		write(t, s, "POST", "/api/v1.3/patchRate", url.Values{
-			"rates[0][rateID]": {"900100"}, "rates[0][interval][0][startDate]": {"2026-12-01"}, "rates[0][interval][0][endDate]": {"2026-12-01"},
-			"rates[0][interval][0][rate]": {"99.5"}, "rates[0][interval][0][minLos]": {"3"}, "rates[0][interval][0][blocked]": {"true"},
+			"rates[0][rateID]": {"900100"}, "rates[0][interval][0][startDate]": {"2026-12-01"},
+			"rates[0][interval][0][endDate]": {"2026-12-01"},
+			"rates[0][interval][0][rate]":    {"99.5"}, "rates[0][interval][0][minLos]": {"3"},
+			"rates[0][interval][0][blocked]": {"true"},
 		})
 		write(t, s, "POST", "/api/v1.3/patchRate", url.Values{
-			"rates[0][rateID]": {"900100"}, "rates[0][interval][0][startDate]": {"2026-12-01"}, "rates[0][interval][0][endDate]": {"2026-12-01"},
-			"rates[0][interval][0][minLos]": {"three"},
+			"rates[0][rateID]": {"900100"}, "rates[0][interval][0][startDate]": {"2026-12-01"},
+			"rates[0][interval][0][endDate]": {"2026-12-01"},
+			"rates[0][interval][0][minLos]":  {"three"},
 		})
 		time.Sleep(time.Second) // five a second, and no more
 		_, text = call(t, s, "GET", "/api/v1.3/getRatePlans?startDate=2026-12-01&endDate=2026-12-02&detailedRates=true", cloudbedstest.APIKey)
-		if !strings.Contains(text, `"rate":"99.5"`) || !strings.Contains(text, `"minLos":3`) || !strings.Contains(text, `"blocked":true`) || strings.Count(text, `"date"`) != 4 {
+		if !strings.Contains(text, `"rate":"99.5"`) || !strings.Contains(text, `"minLos":3`) ||
+			!strings.Contains(text, `"blocked":true`) || strings.Count(text, `"date"`) != 4 {
 			t.Errorf("the rates: %s", text)
 		}
 		jobs := func() string {
@@ -246,7 +272,8 @@ func TestWrittenIsRead(t *testing.T) {
 		if text := jobs(); strings.Count(text, `"completed"`) != 1 || strings.Count(text, `"error"`) != 1 {
 			t.Errorf("jobs: %s", text)
 		}
-		if _, text := call(t, s, "GET", "/api/v1.3/getRatePlans?startDate=2026-12-01&endDate=2026-12-01", cloudbedstest.APIKey); !strings.Contains(text, "endDate is not valid") {
+		if _, text := call(t, s, "GET", "/api/v1.3/getRatePlans?startDate=2026-12-01&endDate=2026-12-01",
+			cloudbedstest.APIKey); !strings.Contains(text, "endDate is not valid") {
 			t.Errorf("no night: %s", text)
 		}
 		if _, text := call(t, s, "GET", "/api/v1.3/getRatePlans?propertyIDs=5&startDate=2026-12-01&endDate=2026-12-02", cloudbedstest.APIKey); !strings.Contains(text, "None of") {

@@ -30,7 +30,8 @@ func TestAccountIsListedCompletely(t *testing.T) {
 	if got, want := listings, slices.Collect(s.ListingIDs()); !slices.Equal(got, want) {
 		t.Errorf("listings: got %v, want %v", got, want)
 	}
-	if got, want := ids(c.all("/v1/reservations", "", 25)), slices.Collect(s.ReservationIDs()); !slices.Equal(got, want) {
+	if got, want := ids(c.all("/v1/reservations", "", 25)), slices.Collect(s.ReservationIDs()); !slices.Equal(got,
+		want) {
 		t.Errorf("reservations: got %v, want %v", got, want)
 	}
 	if got := s.Report(); len(got.Unexpected) != 0 || got.Throttled != 0 {

@@ -39,12 +39,14 @@ func TestTokenLastsADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, c := newServer(t, guestytest.Config{Scale: 60})
 		c.login()
-		if resp, body := c.get("/v1/accounts/me"); resp.StatusCode != http.StatusOK || !strings.Contains(body, `"_id":`) {
+		if resp, body := c.get("/v1/accounts/me"); resp.StatusCode != http.StatusOK ||
+			!strings.Contains(body, `"_id":`) {
 			t.Fatalf("status %d, %s", resp.StatusCode, body)
 		}
 		part := strings.Split(c.token, ".")
 		claims, err := base64.RawURLEncoding.DecodeString(part[1])
-		if account := s.Integration("x").Account; err != nil || !strings.Contains(string(claims), fmt.Sprintf(`"accountId":%q`, account)) {
+		if account := s.Integration("x").Account; err != nil || !strings.Contains(string(claims),
+			fmt.Sprintf(`"accountId":%q`, account)) {
 			t.Errorf("claims %s do not name the account %s", claims, account)
 		}
 		time.Sleep(24 * time.Minute)
@@ -122,7 +124,8 @@ func TestEveryTierIsCounted(t *testing.T) {
 			if got := resp.Header.Get("X-RateLimit-Remaining-Second"); n < 15 && got != fmt.Sprint(14-n) {
 				t.Errorf("request %d: remaining %q", n, got)
 			}
-			if resp.Header.Get("X-RateLimit-Limit-Minute") != "120" || resp.Header.Get("X-RateLimit-Limit-Hour") != "5000" {
+			if resp.Header.Get("X-RateLimit-Limit-Minute") != "120" ||
+				resp.Header.Get("X-RateLimit-Limit-Hour") != "5000" {
 				t.Errorf("headers: %v", resp.Header)
 			}
 			if n == 15 && resp.Header.Get("Retry-After") != "1" {
@@ -151,7 +154,8 @@ func TestHeadersAreTrueWhenScaled(t *testing.T) {
 	s, c := newServer(t, guestytest.Config{Scale: 60})
 	c.login()
 	resp, _ := c.get("/v1/accounts/me")
-	if resp.Header.Get("X-RateLimit-Limit-Second") != "120" || resp.Header.Get("X-RateLimit-Limit-Minute") != "5000" || resp.Header.Get("X-RateLimit-Limit-Hour") != "" {
+	if resp.Header.Get("X-RateLimit-Limit-Second") != "120" ||
+		resp.Header.Get("X-RateLimit-Limit-Minute") != "5000" || resp.Header.Get("X-RateLimit-Limit-Hour") != "" {
 		t.Errorf("headers: %v", resp.Header)
 	}
 	limits := s.Limits()
@@ -161,11 +165,13 @@ func TestHeadersAreTrueWhenScaled(t *testing.T) {
 }
 
 func TestNewServerNamesEveryProblem(t *testing.T) {
-	_, err := guestytest.NewServer(guestytest.Config{Listings: -1, PhotosPerListing: -1, Epoch: time.Unix(0, 0), Scale: 100, Latency: -1})
+	_, err := guestytest.NewServer(guestytest.Config{Listings: -1, PhotosPerListing: -1, Epoch: time.Unix(0, 0),
+		Scale: 100, Latency: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"Listings is -1", "PhotosPerListing is -1", "Epoch is 1970", "Scale is 100", "Latency is"} {
+	for _, want := range []string{"Listings is -1", "PhotosPerListing is -1", "Epoch is 1970", "Scale is 100",
+		"Latency is"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
@@ -177,8 +183,10 @@ func TestNewServerNamesEveryProblem(t *testing.T) {
 
 func TestIntegrationReachesTheListener(t *testing.T) {
 	s, c := newServer(t, guestytest.Config{Listings: 1})
-	if got := s.Integration("one"); got.BaseURL != "https://open-api.guesty.com" || got.ID != "one" || got.Partner != "guesty" ||
-		string(got.Credentials["client_id"]) != guestytest.ClientID || string(got.Credentials["client_secret"]) != guestytest.ClientSecret {
+	if got := s.Integration("one"); got.BaseURL != "https://open-api.guesty.com" || got.ID != "one" ||
+		got.Partner != "guesty" ||
+		string(got.Credentials["client_id"]) != guestytest.ClientID ||
+		string(got.Credentials["client_secret"]) != guestytest.ClientSecret {
 		t.Errorf("integration: %+v", got)
 	}
 	if _, err := s.Start(t.Context()); err != nil {

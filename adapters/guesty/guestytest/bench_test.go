@@ -8,7 +8,8 @@ import (
 
 // A page of each kind, of an account of a million listings, without limits and latency.
 func BenchmarkPage(b *testing.B) {
-	s, err := guestytest.NewServer(guestytest.Config{Listings: 1_000_000, ReservationsPerListing: 3, PhotosPerListing: 5})
+	s, err := guestytest.NewServer(guestytest.Config{Listings: 1_000_000, ReservationsPerListing: 3,
+		PhotosPerListing: 5})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -19,7 +20,8 @@ func BenchmarkPage(b *testing.B) {
 	}
 	for _, bb := range []struct{ name, path, query string }{
 		{"listings", "/v1/listings", "limit=100&skip=5000&sort=_id&fields=title+address+prices+pictures+customFields+lastUpdatedAt"},
-		{"reservations", "/v1/reservations", "limit=100&skip=5000&sort=_id&fields=status+money+guest+listing+lastUpdatedAt"},
+		{"reservations", "/v1/reservations",
+			"limit=100&skip=5000&sort=_id&fields=status+money+guest+listing+lastUpdatedAt"},
 		{"photos", "/v1/properties-api/property-photos/property-photos/" + id, ""},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

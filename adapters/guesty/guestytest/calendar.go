@@ -53,7 +53,8 @@ func (s *Server) day(listing int, at time.Time) day {
 	n := int(at.Sub(createdBase) / dayLength)
 	dice := partnersim.Roll(s.cfg.Seed^uint64(listing), kindDay, n)
 	d := day{
-		date: at, base: dice.Int(dPrice, 3) == 0, minNights: 1 + dice.Int(dMinNights, 4), ctd: dice.Int(dOther, 11) == 0,
+		date: at, base: dice.Int(dPrice, 3) == 0, minNights: 1 + dice.Int(dMinNights, 4),
+		ctd:   dice.Int(dOther, 11) == 0,
 		multi: s.multi(listing), currencyOf: s.listingFacts(listing).place.currency,
 	}
 	cents := 9000 + 50*dice.Int(dPrice, 200)
@@ -129,7 +130,8 @@ func (s *Server) readCalendar(w http.ResponseWriter, r *http.Request) {
 	if !minified {
 		id = strings.TrimPrefix(r.URL.Path, calendarPath)
 	}
-	s.Params(r, "startDate", "endDate", "view", "includeAllotment", "ignoreInactiveChildAllotment", "ignoreUnlistedChildAllotment")
+	s.Params(r, "startDate", "endDate", "view", "includeAllotment", "ignoreInactiveChildAllotment",
+		"ignoreUnlistedChildAllotment")
 	i, ok := partnersim.HexIndex(s.cfg.Seed, kindListing, id)
 	if !ok || !s.listings.Exists(i) {
 		calendarError(w, http.StatusNotFound, "LISTING_NOT_FOUND", "Listing not found", id)
@@ -249,11 +251,12 @@ func (s *Server) writeMinified(j *writer, i int, from, to time.Time, full bool) 
 }
 
 func (s *Server) blockID(listing int, at time.Time) string {
-	return partnersim.HexID(s.cfg.Seed^uint64(listing)<<24, kindDay, int(at.Sub(createdBase)/dayLength)&partnersim.MaxIndex)
+	return partnersim.HexID(s.cfg.Seed^uint64(listing)<<24, kindDay,
+		int(at.Sub(createdBase)/dayLength)&partnersim.MaxIndex)
 }
 
-// writeDays answers PUT …/calendar/listings/{id}. A range has at most 730 days (documented). That a field beyond the documented ones is an error is not
-// documented: it is noted.
+// writeDays answers PUT …/calendar/listings/{id}. A range has at most 730 days (documented). That a field beyond the
+// documented ones is an error is not documented: it is noted.
 func (s *Server) writeDays(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.URL.Path, calendarPath)
 	s.Params(r)
@@ -333,7 +336,8 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, to any) bool {
 	return true
 }
 
-// writeStatus answers PUT /reservations-v3/{id}/status (the vendor's reference: the status is one of eight, canceledBy and two texts may come with it).
+// writeStatus answers PUT /reservations-v3/{id}/status (the vendor's reference: the status is one of eight,
+// canceledBy and two texts may come with it).
 func (s *Server) writeStatus(w http.ResponseWriter, r *http.Request, id string) {
 	s.Params(r)
 	i, ok := partnersim.HexIndex(s.cfg.Seed, kindReservation, id)

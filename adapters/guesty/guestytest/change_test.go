@@ -26,7 +26,8 @@ func snapshot(t *testing.T, s *guestytest.Server, c *client) map[string]map[stri
 			out["photo"][p["_id"].(string)] = fmt.Sprint(p)
 		}
 	}
-	for _, r := range c.all("/v1/reservations", "fields=status+money.subTotalPrice+guestsCount+lastUpdatedAt+listingId", 100) {
+	for _, r := range c.all("/v1/reservations",
+		"fields=status+money.subTotalPrice+guestsCount+lastUpdatedAt+listingId", 100) {
 		out["reservation"][r["_id"].(string)] = fmt.Sprint(r)
 	}
 	return out
@@ -60,15 +61,19 @@ func TestChangeIsExact(t *testing.T) {
 			said := s.Change(0.2, round, at)
 			time.Sleep(time.Minute)
 			after := snapshot(t, s, c)
-			got := guestytest.Changes{Listings: delta(before["listing"], after["listing"]), Reservations: delta(before["reservation"], after["reservation"]), Photos: delta(before["photo"], after["photo"])}
+			got := guestytest.Changes{Listings: delta(before["listing"], after["listing"]),
+				Reservations: delta(before["reservation"], after["reservation"]), Photos: delta(before["photo"],
+					after["photo"])}
 			if got != said {
 				t.Errorf("round %d: said %+v, did %+v", round, said, got)
 			}
-			if want := (guestytest.Counts{Listings: len(after["listing"]), Reservations: len(after["reservation"]), Photos: len(after["photo"])}); s.Account() != want {
+			if want := (guestytest.Counts{Listings: len(after["listing"]), Reservations: len(after["reservation"]),
+				Photos: len(after["photo"])}); s.Account() != want {
 				t.Errorf("round %d: account %+v, found %+v", round, s.Account(), want)
 			}
 			// An incremental query finds what was added or updated, no more and no less.
-			changed := c.all("/v1/reservations", filters(t, map[string]any{"field": "lastUpdatedAt", "operator": "$gte", "value": at.Format(time.RFC3339)}), 100)
+			changed := c.all("/v1/reservations", filters(t, map[string]any{"field": "lastUpdatedAt",
+				"operator": "$gte", "value": at.Format(time.RFC3339)}), 100)
 			if len(changed) != said.Reservations.Added+said.Reservations.Updated {
 				t.Errorf("round %d: %d changed since, want those of %+v", round, len(changed), said.Reservations)
 			}
@@ -113,7 +118,8 @@ func TestAMillionListingsAreNotHeld(t *testing.T) {
 		c.login()
 		s.Change(0.001, 1, time.Date(2026, 11, 5, 0, 0, 0, 0, time.UTC))
 		for _, skip := range []int{0, 500_000, 999_900} {
-			for _, path := range []string{"/v1/listings?limit=100", "/v1/listings?limit=100&sort=_id", "/v1/reservations?limit=100&sort=-_id"} {
+			for _, path := range []string{"/v1/listings?limit=100", "/v1/listings?limit=100&sort=_id",
+				"/v1/reservations?limit=100&sort=-_id"} {
 				_, text := c.get(fmt.Sprintf("%s&skip=%d", path, skip))
 				var e envelope
 				if decode(t, text, &e); len(e.Results) != 100 {

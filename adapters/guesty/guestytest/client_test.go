@@ -60,7 +60,8 @@ func (c *client) get(path string) (*http.Response, string) {
 	return c.do(http.MethodGet, path, "", "")
 }
 
-const goodForm = "grant_type=client_credentials&scope=open-api&client_id=" + guestytest.ClientID + "&client_secret=" + guestytest.ClientSecret
+const goodForm = "grant_type=client_credentials&scope=open-api&client_id=" + guestytest.ClientID + "&client_secret=" +
+	guestytest.ClientSecret
 
 // login gets a token.
 func (c *client) login() *client {

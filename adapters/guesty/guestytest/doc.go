@@ -1,10 +1,11 @@
-// Package guestytest is a simulated Guesty account: what the driver of package guesty is run against, and whatever else talks
-// to the Open API v1, where no real account can be had. [NewServer] makes one of any size; its records are made up from the seed
-// when they are asked for and never held. The embedded [partnersim.Server] reaches it and reports: in memory through Transport, on
-// loopback after Start.
+// Package guestytest is a simulated Guesty account: what the driver of package guesty is run against, and whatever
+// else talks to the Open API v1, where no real account can be had. [NewServer] makes one of any size; its records are
+// made up from the seed when they are asked for and never held. The embedded [partnersim.Server] reaches it and
+// reports: in memory through Transport, on loopback after Start.
 //
-// It is written from what is known of the partner's API, not from the driver: its own pages (docs, openapi-2025-02, ref-2026-05,
-// changelogs) and what public client code records. Comments say unverified where neither is firm. Simulated are
+// It is written from what is known of the partner's API, not from the driver: its own pages (docs, openapi-2025-02,
+// ref-2026-05, changelogs) and what public client code records. Comments say unverified where neither is firm.
+// Simulated are
 //
 //   - POST /oauth2/token: client credentials over a form; tokens of 24 hours, 5 requests per 24 hours and client;
 //   - GET /v1/accounts/me;
@@ -19,18 +20,19 @@
 //
 // # What it is hard to get right against
 //
-// An expired or unknown token is answered 403, as documented ([Config.Expired401]: 401, as also seen). Fields come only when
-// asked for: reservations have no status without it. Pages in any order but _id shift with each change. Some pages have no count. Each
-// [Config.Odd]-th record has one of the odd shapes of the real API: custom fields as an object or an empty array, an address that
-// is null, empty or only a line, half bathrooms, no title, no time of update, flags that contradict each other, other people's
-// credentials ([SecretInListing]), v3 rows under reservationId. Photos do not come in their order. What only some answers suffer (a byte-order mark, raw control characters, an empty or HTML
-// body with 200) are rules of fault: "bom:0.1,control:0.1,empty:0.01,html:0.01".
+// An expired or unknown token is answered 403, as documented ([Config.Expired401]: 401, as also seen). Fields come
+// only when asked for: reservations have no status without it. Pages in any order but _id shift with each change.
+// Some pages have no count. Each [Config.Odd]-th record has one of the odd shapes of the real API: custom fields as
+// an object or an empty array, an address that is null, empty or only a line, half bathrooms, no title, no time of
+// update, flags that contradict each other, other people's credentials ([SecretInListing]), v3 rows under
+// reservationId. Photos do not come in their order. What only some answers suffer (a byte-order mark, raw control
+// characters, an empty or HTML body with 200) are rules of fault: "bom:0.1,control:0.1,empty:0.01,html:0.01".
 //
 // What a client should not send (an unknown parameter or field, a limit above 100, a filter that does not exist) is in
 // Report().Unexpected.
 //
 // # Change
 //
-// [Server.Change] adds, updates and deletes a part of the account, the same one for the same seed and round; [Server.Account] is
-// what an import must end with.
+// [Server.Change] adds, updates and deletes a part of the account, the same one for the same seed and round;
+// [Server.Account] is what an import must end with.
 package guestytest

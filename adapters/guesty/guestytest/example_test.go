@@ -12,7 +12,8 @@ import (
 
 // A simulated account in memory, sixty times as fast as the real one.
 func ExampleNewServer() {
-	account, err := guestytest.NewServer(guestytest.Config{Listings: 2000, ReservationsPerListing: 3, PhotosPerListing: 5, Scale: 60})
+	account, err := guestytest.NewServer(guestytest.Config{Listings: 2000, ReservationsPerListing: 3,
+		PhotosPerListing: 5, Scale: 60})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -22,7 +23,8 @@ func ExampleNewServer() {
 	// A driver gets account.Integration("one"), account.Transport() and account.Limits(). By hand:
 	client := &http.Client{Transport: account.Transport()}
 	resp, err := client.PostForm("https://"+guestytest.Host+"/oauth2/token", url.Values{
-		"grant_type": {"client_credentials"}, "client_id": {guestytest.ClientID}, "client_secret": {guestytest.ClientSecret},
+		"grant_type": {"client_credentials"}, "client_id": {guestytest.ClientID},
+		"client_secret": {guestytest.ClientSecret},
 	})
 	if err != nil {
 		fmt.Println(err)

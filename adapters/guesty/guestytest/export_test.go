@@ -14,7 +14,8 @@ func Handler(s *Server) func(path, query string) (int, []byte) {
 	}
 	return func(path, query string) (int, []byte) {
 		w := httptest.NewRecorder()
-		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Authorization": {"Bearer " + tok.Text}}}
+		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path, RawQuery: query},
+			Header: http.Header{"Authorization": {"Bearer " + tok.Text}}}
 		s.handle(w, r)
 		return w.Code, w.Body.Bytes()
 	}

@@ -20,10 +20,11 @@ type condition struct {
 // operators are the classic ones. $in, $gte, $lte are seen in client code only, and work there.
 var operators = []string{"$eq", "$not", "$contains", "$notcontains", "$gt", "$lt", "$between", "$in", "$gte", "$lte"}
 
-// filterable are the reservation's fields that can be filtered by here. The documentation has no list; lastUpdatedAt and the localized
-// dates are seen in client code.
+// filterable are the reservation's fields that can be filtered by here. The documentation has no list; lastUpdatedAt
+// and the localized dates are seen in client code.
 var filterable = []string{
-	"_id", "status", "listingId", "guestId", "source", "confirmationCode", "checkIn", "checkOut", "checkInDateLocalized",
+	"_id", "status", "listingId", "guestId", "source", "confirmationCode", "checkIn", "checkOut",
+	"checkInDateLocalized",
 	"checkOutDateLocalized", "createdAt", "lastUpdatedAt",
 }
 
@@ -77,12 +78,14 @@ func parseFilters(text string) ([]condition, error) {
 
 // searchable are the fields that v3's search can filter by, as documented.
 var searchable = map[string][]string{
-	"status": {"eq", "ne", "in", "nin"}, "listingId": {"eq", "ne", "in", "nin"}, "confirmationCode": {"eq"}, "source": {"eq", "ne", "in", "nin"},
-	"checkIn": {"eq", "gt", "gte", "lt", "lte"}, "checkOut": {"eq", "gt", "gte", "lt", "lte"}, "createdAt": {"eq", "gt", "gte", "lt", "lte"},
+	"status": {"eq", "ne", "in", "nin"}, "listingId": {"eq", "ne", "in", "nin"}, "confirmationCode": {"eq"},
+	"source":  {"eq", "ne", "in", "nin"},
+	"checkIn": {"eq", "gt", "gte", "lt", "lte"}, "checkOut": {"eq", "gt", "gte", "lt", "lte"},
+	"createdAt": {"eq", "gt", "gte", "lt", "lte"},
 }
 
-// parseSearch reads the parameters of v3's search: filter[status]=confirmed, filter[checkIn][gte]=2026-12-01. Only gte is documented of the
-// comparisons, the others are assumed; in and nin take a list separated by commas (assumed).
+// parseSearch reads the parameters of v3's search: filter[status]=confirmed, filter[checkIn][gte]=2026-12-01. Only
+// gte is documented of the comparisons, the others are assumed; in and nin take a list separated by commas (assumed).
 func (s *Server) parseSearch(r *http.Request) ([]condition, error) {
 	var out []condition
 	for name, values := range r.URL.Query() {
@@ -134,8 +137,8 @@ func instant(v string) (time.Time, error) {
 	return time.Parse("2006-01-02", v)
 }
 
-// plan turns conditions into a test, and where it can into the few records that may pass it, so that neither an incremental query nor one
-// for a listing looks at a whole large account.
+// plan turns conditions into a test, and where it can into the few records that may pass it, so that neither an
+// incremental query nor one for a listing looks at a whole large account.
 func (s *Server) plan(conditions []condition) (candidates []int, keep func(int) bool) {
 	if len(conditions) == 0 {
 		return nil, nil
@@ -161,7 +164,8 @@ func (s *Server) plan(conditions []condition) (candidates []int, keep func(int) 
 			}
 		}
 	}
-	if candidates == nil && slices.ContainsFunc(conditions, func(c condition) bool { return c.field == "lastUpdatedAt" }) && len(conditions) == 1 {
+	if candidates == nil && slices.ContainsFunc(conditions,
+		func(c condition) bool { return c.field == "lastUpdatedAt" }) && len(conditions) == 1 {
 		c := conditions[0]
 		return nil, func(i int) bool { return c.holds(s.changedAt(i), "") }
 	}

@@ -36,8 +36,8 @@ func send(w http.ResponseWriter, status int, body []byte) {
 	w.Write(body)
 }
 
-// refuse writes the error body for a status that the simulated partner answers by itself. The shapes of 401, 403, 404 and 500 are
-// documented (openapi-2025-02); HTML for gateway failures is seen in client code; 429's is unverified.
+// refuse writes the error body for a status that the simulated partner answers by itself. The shapes of 401, 403, 404
+// and 500 are documented (openapi-2025-02); HTML for gateway failures is seen in client code; 429's is unverified.
 func refuse(w http.ResponseWriter, r *http.Request, status int) {
 	photos := strings.HasPrefix(r.URL.Path, photosPath)
 	switch status {
@@ -56,7 +56,8 @@ func refuse(w http.ResponseWriter, r *http.Request, status int) {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(status)
-		w.Write([]byte("<html>\r\n<head><title>" + strconv.Itoa(status) + " " + http.StatusText(status) + "</title></head>\r\n<body></body>\r\n</html>\r\n"))
+		w.Write([]byte("<html>\r\n<head><title>" + strconv.Itoa(status) + " " + http.StatusText(status) +
+			"</title></head>\r\n<body></body>\r\n</html>\r\n"))
 	case http.StatusTooManyRequests:
 		message(w, status, "Too Many Requests")
 	default:
@@ -228,7 +229,8 @@ func (s *Server) photos(w http.ResponseWriter, r *http.Request, id string) {
 	send(w, http.StatusOK, j.b)
 }
 
-// readV3 answers GET /reservations-v3?reservationIds[]=…: an array, of at most ten. Ids that are not known are left out (unverified).
+// readV3 answers GET /reservations-v3?reservationIds[]=…: an array, of at most ten. Ids that are not known are left
+// out (unverified).
 func (s *Server) readV3(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "reservationIds[]")
 	ids := r.URL.Query()["reservationIds[]"]

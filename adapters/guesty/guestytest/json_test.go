@@ -21,7 +21,8 @@ func FuzzQuote(f *testing.F) {
 }
 
 func TestMoney(t *testing.T) {
-	for cents, want := range map[int]string{0: "0", 5: "0.05", 50: "0.5", 100: "1", 45750: "457.5", 1539: "15.39", -205: "-2.05"} {
+	for cents, want := range map[int]string{0: "0", 5: "0.05", 50: "0.5", 100: "1", 45750: "457.5", 1539: "15.39",
+		-205: "-2.05"} {
 		var w writer
 		w.money(nil, "x", cents)
 		if got := string(w.b); got != `"x":`+want {

@@ -19,7 +19,8 @@ type page struct {
 	descending  bool
 }
 
-// page reads skip, limit and sort. A limit above 100 is cut to it, as some services do in silence (unverified), and noted.
+// page reads skip, limit and sort. A limit above 100 is cut to it, as some services do in silence (unverified), and
+// noted.
 func (s *Server) page(r *http.Request, sort string) (page, bool) {
 	q := r.URL.Query()
 	p := page{limit: 25, sort: sort}
@@ -52,9 +53,11 @@ func (s *Server) page(r *http.Request, sort string) (page, bool) {
 // rows returns the indexes of the page's records, and how many match in all. A nil keep keeps all; candidates, if not
 // nil, are the only ones that can match.
 //
-// Sorting by _id and createdAt is exact, and so is lastUpdatedAt where by is given. By anything else, the listings' default title among
-// them, the order is a fixed one that is none of these and becomes another with every change: it is not unique, and pages of it shift.
-func (s *Server) rows(pop *partnersim.Population, p page, candidates []int, keep func(i int) bool, by func(i int) int64) (rows []int, count int) {
+// Sorting by _id and createdAt is exact, and so is lastUpdatedAt where by is given. By anything else, the listings'
+// default title among them, the order is a fixed one that is none of these and becomes another with every change: it
+// is not unique, and pages of it shift.
+func (s *Server) rows(pop *partnersim.Population, p page, candidates []int, keep func(i int) bool,
+	by func(i int) int64) (rows []int, count int) {
 	at := func(rank int) (int, bool) { return pop.At(rank) }
 	count = pop.Len()
 	if keep != nil || candidates != nil || p.sort == "lastUpdatedAt" && by != nil {
@@ -115,10 +118,12 @@ func (s *Server) rows(pop *partnersim.Population, p page, candidates []int, keep
 	return rows, count
 }
 
-// buffers are for the big answers, so that a simulated partner leaves little to collect beside the client that is measured.
+// buffers are for the big answers, so that a simulated partner leaves little to collect beside the client that is
+// measured.
 var buffers = sync.Pool{New: func() any { return new(writer) }}
 
-// envelope writes the classic one around the rows. Its count is missing from some pages: it is known to lag or be absent.
+// envelope writes the classic one around the rows. Its count is missing from some pages: it is known to lag or be
+// absent.
 func (s *Server) envelope(w http.ResponseWriter, p page, rows []int, count int, row func(j *writer, i int)) {
 	j := buffers.Get().(*writer)
 	defer buffers.Put(j)
@@ -140,7 +145,8 @@ func (s *Server) envelope(w http.ResponseWriter, p page, rows []int, count int, 
 
 // listListings answers GET /listings. No filter by time of update is documented: "filters" is noted and ignored.
 func (s *Server) listListings(w http.ResponseWriter, r *http.Request) {
-	s.Params(r, "ids", "nids", "q", "city", "tags", "integrationId", "viewId", "active", "pmsActive", "listed", "available",
+	s.Params(r, "ids", "nids", "q", "city", "tags", "integrationId", "viewId", "active", "pmsActive", "listed",
+		"available",
 		"ignoreFlexibleBlocks", "fields", "sort", "limit", "skip")
 	p, ok := s.page(r, "title")
 	if !ok {
@@ -157,8 +163,8 @@ func (s *Server) listListings(w http.ResponseWriter, r *http.Request) {
 	s.envelope(w, p, rows, count, func(j *writer, i int) { s.writeListing(j, i, fields) })
 }
 
-// listingFilter reads the documented filters. Without the flags active, pmsActive and listed all listings are returned, as the text
-// has it (the schema says otherwise).
+// listingFilter reads the documented filters. Without the flags active, pmsActive and listed all listings are
+// returned, as the text has it (the schema says otherwise).
 func (s *Server) listingFilter(r *http.Request, q url.Values) (candidates []int, keep func(int) bool, problem string) {
 	var tests []func(i int) bool
 	for name, flag := range map[string]func(f listingFacts) bool{

@@ -56,10 +56,12 @@ var places = []place{
 }
 
 var (
-	words     = []string{"Bright", "Calm", "Harbour", "Garden", "Old Town", "Seaside", "Sunny", "Tiny \"secret\"", "Wide"}
+	words = []string{"Bright", "Calm", "Harbour", "Garden", "Old Town", "Seaside", "Sunny", "Tiny \"secret\"",
+		"Wide"}
 	nouns     = []string{"apartment", "cabin", "loft", "studio", "villa"}
 	types     = []string{"Apartment", "Cabin", "Loft", "Condominium", "Villa"}
-	amenities = []string{"Wireless Internet", "Kitchen", "Washer", "Air conditioning", "Free parking on premises", "Pool"}
+	amenities = []string{"Wireless Internet", "Kitchen", "Washer", "Air conditioning", "Free parking on premises",
+		"Pool"}
 )
 
 // createdBase is when the first record was created; each later one a second after.
@@ -131,7 +133,8 @@ func (s *Server) listingTitle(i int) string {
 
 func nickname(i int) string { return "UNIT-" + strconv.Itoa(i) }
 
-// defaultListing is the limited set of fields that comes without the fields parameter. That there is one is documented, which it is is not.
+// defaultListing is the limited set of fields that comes without the fields parameter. That there is one is
+// documented, which it is is not.
 var defaultListing = project("_id accountId title nickname type isListed active pms propertyType accommodates address picture timezone")
 
 // listingCreated is when the listing was created: the added ones one second after the other from the epoch on.
@@ -312,7 +315,8 @@ func caption(n, edition int) string {
 	return c
 }
 
-// writePhotos writes the photos of the listing as the property photos endpoint has them: a bare array whose order is not that of index.
+// writePhotos writes the photos of the listing as the property photos endpoint has them: a bare array whose order is
+// not that of index.
 func (s *Server) writePhotos(w *writer, i int) {
 	rev := s.listings.Revision(i)
 	edits := rev.Number

@@ -20,7 +20,8 @@ func filters(t *testing.T, items ...map[string]any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return url.Values{"filters": {string(b)}, "fields": {"status listingId checkIn checkInDateLocalized lastUpdatedAt source"}, "sort": {"_id"}}.Encode()
+	return url.Values{"filters": {string(b)},
+		"fields": {"status listingId checkIn checkInDateLocalized lastUpdatedAt source"}, "sort": {"_id"}}.Encode()
 }
 
 // Each classic operator against the same test done on all rows.
@@ -36,21 +37,34 @@ func TestFiltersOfReservations(t *testing.T) {
 			item map[string]any
 			want func(r map[string]any) bool
 		}{
-			{map[string]any{"field": "status", "operator": "$eq", "value": "canceled"}, func(r map[string]any) bool { return r["status"] == "canceled" }},
-			{map[string]any{"field": "status", "operator": "$not", "value": "canceled"}, func(r map[string]any) bool { return r["status"] != "canceled" }},
-			{map[string]any{"field": "status", "operator": "$in", "value": []string{"canceled", "inquiry"}}, func(r map[string]any) bool { return r["status"] == "canceled" || r["status"] == "inquiry" }},
-			{map[string]any{"field": "status", "operator": "$in", "value": []string{}}, func(r map[string]any) bool { return false }},
-			{map[string]any{"field": "source", "operator": "$contains", "value": "BOOK"}, func(r map[string]any) bool { return r["source"] == "Booking.com" }},
-			{map[string]any{"field": "source", "operator": "$notcontains", "value": "BOOK"}, func(r map[string]any) bool { return r["source"] != "Booking.com" }},
-			{map[string]any{"field": "lastUpdatedAt", "operator": "$gt", "value": mid}, func(r map[string]any) bool { return text(r, "lastUpdatedAt") > mid }},
-			{map[string]any{"field": "lastUpdatedAt", "operator": "$gte", "value": mid}, func(r map[string]any) bool { return text(r, "lastUpdatedAt") >= mid }},
-			{map[string]any{"field": "lastUpdatedAt", "operator": "$lt", "value": mid}, func(r map[string]any) bool { return text(r, "lastUpdatedAt") < mid }},
-			{map[string]any{"field": "checkInDateLocalized", "operator": "$lte", "value": day}, func(r map[string]any) bool { return text(r, "checkInDateLocalized") <= day }},
-			{map[string]any{"field": "checkInDateLocalized", "operator": "$between", "from": day, "to": "2027-01-01"}, func(r map[string]any) bool {
-				return text(r, "checkInDateLocalized") >= day && text(r, "checkInDateLocalized") <= "2027-01-01"
-			}},
-			{map[string]any{"field": "listingId", "operator": "$eq", "value": every[7]["listingId"]}, func(r map[string]any) bool { return r["listingId"] == every[7]["listingId"] }},
-			{map[string]any{"field": "listingId", "operator": "$eq", "value": "unknown"}, func(r map[string]any) bool { return false }},
+			{map[string]any{"field": "status", "operator": "$eq", "value": "canceled"},
+				func(r map[string]any) bool { return r["status"] == "canceled" }},
+			{map[string]any{"field": "status", "operator": "$not", "value": "canceled"},
+				func(r map[string]any) bool { return r["status"] != "canceled" }},
+			{map[string]any{"field": "status", "operator": "$in", "value": []string{"canceled", "inquiry"}},
+				func(r map[string]any) bool { return r["status"] == "canceled" || r["status"] == "inquiry" }},
+			{map[string]any{"field": "status", "operator": "$in", "value": []string{}},
+				func(r map[string]any) bool { return false }},
+			{map[string]any{"field": "source", "operator": "$contains", "value": "BOOK"},
+				func(r map[string]any) bool { return r["source"] == "Booking.com" }},
+			{map[string]any{"field": "source", "operator": "$notcontains", "value": "BOOK"},
+				func(r map[string]any) bool { return r["source"] != "Booking.com" }},
+			{map[string]any{"field": "lastUpdatedAt", "operator": "$gt", "value": mid},
+				func(r map[string]any) bool { return text(r, "lastUpdatedAt") > mid }},
+			{map[string]any{"field": "lastUpdatedAt", "operator": "$gte", "value": mid},
+				func(r map[string]any) bool { return text(r, "lastUpdatedAt") >= mid }},
+			{map[string]any{"field": "lastUpdatedAt", "operator": "$lt", "value": mid},
+				func(r map[string]any) bool { return text(r, "lastUpdatedAt") < mid }},
+			{map[string]any{"field": "checkInDateLocalized", "operator": "$lte", "value": day},
+				func(r map[string]any) bool { return text(r, "checkInDateLocalized") <= day }},
+			{map[string]any{"field": "checkInDateLocalized", "operator": "$between", "from": day, "to": "2027-01-01"},
+				func(r map[string]any) bool {
+					return text(r, "checkInDateLocalized") >= day && text(r, "checkInDateLocalized") <= "2027-01-01"
+				}},
+			{map[string]any{"field": "listingId", "operator": "$eq", "value": every[7]["listingId"]},
+				func(r map[string]any) bool { return r["listingId"] == every[7]["listingId"] }},
+			{map[string]any{"field": "listingId", "operator": "$eq", "value": "unknown"},
+				func(r map[string]any) bool { return false }},
 		} {
 			time.Sleep(time.Second)
 			got := ids(c.all("/v1/reservations", filters(t, tt.item), 100))
@@ -65,16 +79,20 @@ func TestFiltersOfReservations(t *testing.T) {
 			}
 		}
 		// Several conditions hold together; sorted by the time of update they come in its order.
-		query := filters(t, map[string]any{"field": "status", "operator": "$eq", "value": "confirmed"}, map[string]any{"field": "lastUpdatedAt", "operator": "$gte", "value": mid})
+		query := filters(t, map[string]any{"field": "status", "operator": "$eq", "value": "confirmed"},
+			map[string]any{"field": "lastUpdatedAt", "operator": "$gte", "value": mid})
 		rows := c.all("/v1/reservations", strings.Replace(query, "sort=_id", "sort=-lastUpdatedAt", 1), 100)
 		for i, r := range rows {
-			if r["status"] != "confirmed" || text(r, "lastUpdatedAt") < mid || i > 0 && text(r, "lastUpdatedAt") > text(rows[i-1], "lastUpdatedAt") {
+			if r["status"] != "confirmed" || text(r, "lastUpdatedAt") < mid || i > 0 &&
+				text(r, "lastUpdatedAt") > text(rows[i-1], "lastUpdatedAt") {
 				t.Errorf("row %d: %v", i, r)
 			}
 		}
 		for _, bad := range []map[string]any{
-			{"field": "nights", "operator": "$eq", "value": "1"}, {"field": "status", "operator": "$like", "value": "1"}, {"field": "status", "operator": "$eq", "value": 1},
-			{"field": "status", "operator": "$in", "value": "x"}, {"field": "checkIn", "operator": "$gt", "value": "soon"},
+			{"field": "nights", "operator": "$eq", "value": "1"}, {"field": "status", "operator": "$like",
+				"value": "1"}, {"field": "status", "operator": "$eq", "value": 1},
+			{"field": "status", "operator": "$in", "value": "x"}, {"field": "checkIn", "operator": "$gt",
+				"value": "soon"},
 		} {
 			if resp, body := c.get("/v1/reservations?" + filters(t, bad)); resp.StatusCode != http.StatusBadRequest {
 				t.Errorf("%v: status %d, %.100s", bad, resp.StatusCode, body)
@@ -169,7 +187,8 @@ func TestV3(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		in, nin := search("filter[status][in]=confirmed,canceled"), search("filter[status][nin]=confirmed,canceled")
-		if len(in) == 0 || len(nin) == 0 || len(in)+len(nin) != 80 || len(search("filter[status]=confirmed"))+len(search("filter[status]=canceled")) != len(in) {
+		if len(in) == 0 || len(nin) == 0 || len(in)+len(nin) != 80 ||
+			len(search("filter[status]=confirmed"))+len(search("filter[status]=canceled")) != len(in) {
 			t.Errorf("%d in, %d not in", len(in), len(nin))
 		}
 		if got := search("filter[listingId]=" + in[0].Stay[0].UnitTypeID); len(got) != 4 {
@@ -180,11 +199,13 @@ func TestV3(t *testing.T) {
 			t.Errorf("%d on or after, %d before", a, b)
 		}
 		var rows []row
-		_, body := c.get("/v1/reservations-v3?reservationIds[]=" + want[3] + "&reservationIds[]=unknown&reservationIds[]=" + want[1])
+		_, body := c.get("/v1/reservations-v3?reservationIds[]=" + want[3] +
+			"&reservationIds[]=unknown&reservationIds[]=" + want[1])
 		if decode(t, body, &rows); len(rows) != 2 || rows[0].ID+rows[0].ReservationID != want[3] {
 			t.Errorf("by id: %s", body)
 		}
-		if resp, _ := c.get("/v1/reservations-v3?" + strings.Repeat("reservationIds[]=x&", 11)); resp.StatusCode != http.StatusBadRequest {
+		if resp, _ := c.get("/v1/reservations-v3?" + strings.Repeat("reservationIds[]=x&",
+			11)); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("eleven ids: status %d", resp.StatusCode)
 		}
 	})

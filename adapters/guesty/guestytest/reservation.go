@@ -26,11 +26,13 @@ const (
 
 var (
 	statuses = []string{
-		"confirmed", "confirmed", "confirmed", "confirmed", "confirmed", "confirmed", "confirmed", "canceled", "canceled",
+		"confirmed", "confirmed", "confirmed", "confirmed", "confirmed", "confirmed", "confirmed", "canceled",
+		"canceled",
 		"reserved", "inquiry", "declined", "expired", "closed", "awaiting_payment", "checked_out",
 	}
 	channels = []struct{ platform, source, code string }{
-		{"airbnb2", "Airbnb", "HM"}, {"bookingCom", "Booking.com", ""}, {"manual", "manual", "GY-"}, {"manual", "Manual", "GY-"}, {"homeaway2", "VRBO", "HA-"},
+		{"airbnb2", "Airbnb", "HM"}, {"bookingCom", "Booking.com", ""}, {"manual", "manual", "GY-"},
+		{"manual", "Manual", "GY-"}, {"homeaway2", "VRBO", "HA-"},
 	}
 	firstNames = []string{"Ada", "Bo", "Chloé", "Dmitri", "Élise", "Farid", "Grace", "Hana"}
 	lastNames  = []string{"Example", "Sample", "O'Specimen", "Muster-Mann"}
@@ -85,12 +87,14 @@ func (s *Server) changedAt(i int) time.Time {
 
 func (s *Server) stay(i int) stay {
 	d := partnersim.Roll(s.cfg.Seed, kindReservation, i)
-	r := stay{index: i, listing: s.listingOf(i), created: createdBase.Add(time.Duration(i) * time.Second), odd: s.odd(i, oddReservationShapes)}
+	r := stay{index: i, listing: s.listingOf(i), created: createdBase.Add(time.Duration(i) * time.Second),
+		odd: s.odd(i, oddReservationShapes)}
 	r.listingFacts = s.listingFacts(r.listing)
 	r.changed = s.reservations.Revision(i)
 	r.updated = s.changedAt(i)
 	base := s.cfg.Listings * s.cfg.ReservationsPerListing
-	// The first stays of one listing follow each other without overlap, one in three weeks, half of them before the epoch.
+	// The first stays of one listing follow each other without overlap, one in three weeks, half of them before the
+	// epoch.
 	slot := i % max(s.cfg.ReservationsPerListing, 1)
 	if i >= base {
 		slot = s.cfg.ReservationsPerListing + (i-base)%12
@@ -132,7 +136,8 @@ func (s *Server) stay(i int) stay {
 
 func date(t time.Time) string { return t.Format("2006-01-02") }
 
-// defaultReservation is the small set of fields that comes without the fields parameter: without status, as is known; the rest is unverified.
+// defaultReservation is the small set of fields that comes without the fields parameter: without status, as is known;
+// the rest is unverified.
 var defaultReservation = project("_id accountId confirmationCode checkIn checkOut listingId guestId integration._id integration.platform " +
 	"guest._id guest.fullName listing._id listing.title")
 
@@ -223,7 +228,8 @@ func (s *Server) writeReservation(w *writer, r stay, p *projection) {
 			for n, item := range []struct {
 				title, kind, normal string
 				amount              int
-			}{{"Accommodation fare", "ACCOMMODATION_FARE", "AF", fare}, {"Cleaning fee", "CLEANING_FEE", "CF", clean}, {"Local tax", "TAX", "LT", tax}} {
+			}{{"Accommodation fare", "ACCOMMODATION_FARE", "AF", fare}, {"Cleaning fee", "CLEANING_FEE", "CF",
+				clean}, {"Local tax", "TAX", "LT", tax}} {
 				w.open('{')
 				w.str(p, "_id", partnersim.HexID(s.cfg.Seed, kindItem+uint64(16*n), r.index))
 				w.str(p, "title", item.title)
@@ -252,7 +258,8 @@ func (s *Server) writeReservation(w *writer, r stay, p *projection) {
 	w.close('}')
 }
 
-// writeV3 writes the reservation as the v3 family has it: sparse, without money, and without the time of its last update.
+// writeV3 writes the reservation as the v3 family has it: sparse, without money, and without the time of its last
+// update.
 func (s *Server) writeV3(w *writer, r stay) {
 	w.open('{')
 	if r.odd == oddTwin {

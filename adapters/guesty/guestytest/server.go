@@ -31,7 +31,8 @@ const (
 	SecretInListing = "simulated-ota-secret-9a3e"
 )
 
-// Tiers are the partner's documented limits (docs/rate-limits), and the 15 in flight that one client reports (unverified).
+// Tiers are the partner's documented limits (docs/rate-limits), and the 15 in flight that one client reports
+// (unverified).
 var Tiers = ratelimit.Tiers{
 	{Name: "second", Requests: 15, Per: time.Second},
 	{Name: "minute", Requests: 120, Per: time.Minute},
@@ -51,13 +52,15 @@ type Config struct {
 	Latency, Jitter time.Duration
 	Seed            uint64
 	Faults          []partnersim.Rule
-	// Odd is how often a record has one of the odd shapes that the real API is known for: each Odd-th, the shapes taking turns, and each Odd-th
-	// page is without its count. 0: 7; negative: never.
+	// Odd is how often a record has one of the odd shapes that the real API is known for: each Odd-th, the shapes
+	// taking turns, and each Odd-th page is without its count. 0: 7; negative: never.
 	Odd int
-	// Expired401 makes an expired or unknown token answer 401, as some clients have seen, in place of the documented 403.
+	// Expired401 makes an expired or unknown token answer 401, as some clients have seen, in place of the documented
+	// 403.
 	Expired401 bool
-	// Epoch is the partner's time as which the account is generated: every record was changed last before it, and stays lie
-	// around it. Zero: 2026-11-01 UTC, so that the same seed is the same account on every day. At least 2025.
+	// Epoch is the partner's time as which the account is generated: every record was changed last before it, and
+	// stays lie around it. Zero: 2026-11-01 UTC, so that the same seed is the same account on every day. At least
+	// 2025.
 	Epoch time.Time
 	// Gzip compresses answers for clients that accept it.
 	Gzip bool
@@ -87,13 +90,16 @@ func NewServer(c Config) (*Server, error) {
 	for _, n := range []struct {
 		name string
 		n    int
-	}{{"Listings", c.Listings}, {"ReservationsPerListing", c.ReservationsPerListing}, {"PhotosPerListing", c.PhotosPerListing}} {
+	}{{"Listings", c.Listings}, {"ReservationsPerListing", c.ReservationsPerListing}, {"PhotosPerListing",
+		c.PhotosPerListing}} {
 		if n.n < 0 || n.n > partnersim.MaxIndex {
 			errs = append(errs, fmt.Errorf("%s is %d, want 0 to %d", n.name, n.n, partnersim.MaxIndex))
 		}
 	}
-	if records := c.Listings * max(c.ReservationsPerListing, c.PhotosPerListing, 1); len(errs) == 0 && records > partnersim.MaxIndex {
-		errs = append(errs, fmt.Errorf("an account has at most %d records of a kind, not %d", partnersim.MaxIndex, records))
+	if records := c.Listings * max(c.ReservationsPerListing, c.PhotosPerListing, 1); len(errs) == 0 &&
+		records > partnersim.MaxIndex {
+		errs = append(errs, fmt.Errorf("an account has at most %d records of a kind, not %d", partnersim.MaxIndex,
+			records))
 	}
 	if c.Epoch.IsZero() {
 		c.Epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
@@ -126,8 +132,8 @@ func NewServer(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Integration returns a host's integration with the account: its credentials, and the base URL (scheme and host) of the listener once the
-// server was started, else the partner's own, for use with Transport.
+// Integration returns a host's integration with the account: its credentials, and the base URL (scheme and host) of
+// the listener once the server was started, else the partner's own, for use with Transport.
 func (s *Server) Integration(id string) driver.Integration {
 	base := s.BaseURL()
 	if base == "" {
@@ -163,10 +169,10 @@ func (s *Server) Account() Counts {
 // Changes is what [Server.Change] changed.
 type Changes struct{ Listings, Reservations, Photos partnersim.Delta }
 
-// Change changes a share (0 to 1) of the listings and of the reservations at the partner's time at, a third of it each by adding,
-// updating and deleting; at should not be before the account's epoch. The first photo of an updated listing changes too, a deleted
-// listing's photos go, and its reservations stay. A round (from 1 on) changes the same records of the same account every time, and nothing when it
-// was done already.
+// Change changes a share (0 to 1) of the listings and of the reservations at the partner's time at, a third of it
+// each by adding, updating and deleting; at should not be before the account's epoch. The first photo of an updated
+// listing changes too, a deleted listing's photos go, and its reservations stay. A round (from 1 on) changes the same
+// records of the same account every time, and nothing when it was done already.
 func (s *Server) Change(share float64, round int, at time.Time) Changes {
 	at = at.UTC().Truncate(time.Millisecond)
 	c := Changes{Listings: s.listings.Change(share, round, at)}
@@ -174,7 +180,8 @@ func (s *Server) Change(share float64, round int, at time.Time) Changes {
 		c.Reservations = s.reservations.Change(share, round, at)
 	}
 	photos := s.cfg.PhotosPerListing
-	c.Photos = partnersim.Delta{Added: photos * c.Listings.Added, Updated: min(photos, 1) * c.Listings.Updated, Deleted: photos * c.Listings.Deleted}
+	c.Photos = partnersim.Delta{Added: photos * c.Listings.Added, Updated: min(photos, 1) * c.Listings.Updated,
+		Deleted: photos * c.Listings.Deleted}
 	return c
 }
 
@@ -195,8 +202,8 @@ func ids(p *partnersim.Population, id func(int) string) iter.Seq[string] {
 	}
 }
 
-// mint makes a token that looks like the partner's: a JWT with the claims accountId and scp. (The partner's is signed with RS256.) An account
-// with the same seed takes it for its own, also in another process.
+// mint makes a token that looks like the partner's: a JWT with the claims accountId and scp. (The partner's is signed
+// with RS256.) An account with the same seed takes it for its own, also in another process.
 func (s *Server) mint(client string, n int, issued, expires time.Time) string {
 	enc := base64.RawURLEncoding
 	text := enc.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + enc.EncodeToString(fmt.Appendf(nil,

@@ -29,8 +29,10 @@ func TestFieldsSelect(t *testing.T) {
 	}{
 		{"/v1/listings", "title address.city timezone", []string{"_id", "accountId", "address", "timezone", "title"}},
 		{"/v1/reservations", "status", []string{"_id", "accountId", "status"}},
-		{"/v1/reservations", "", []string{"_id", "accountId", "checkIn", "checkOut", "confirmationCode", "guest", "guestId", "integration", "listing", "listingId"}},
-		{"/v1/listings", "", []string{"_id", "accommodates", "accountId", "active", "address", "isListed", "nickname", "picture", "pms", "propertyType", "timezone", "title", "type"}},
+		{"/v1/reservations", "", []string{"_id", "accountId", "checkIn", "checkOut", "confirmationCode", "guest",
+			"guestId", "integration", "listing", "listingId"}},
+		{"/v1/listings", "", []string{"_id", "accommodates", "accountId", "active", "address", "isListed", "nickname",
+			"picture", "pms", "propertyType", "timezone", "title", "type"}},
 	} {
 		rows := c.all(tt.path, url.Values{"fields": {tt.fields}}.Encode(), 100)
 		if got := keys(rows[0]); !slices.Equal(got, tt.want) {
@@ -55,7 +57,8 @@ func TestWholeRecords(t *testing.T) {
 	var l map[string]any
 	_, text := c.get("/v1/listings/" + ids[3])
 	decode(t, text, &l)
-	if l["_id"] != ids[3] || len(l["pictures"].([]any)) != 2 || len(l["customFields"].([]any)) != 1 || l["prices"].(map[string]any)["basePrice"].(float64) < 50 {
+	if l["_id"] != ids[3] || len(l["pictures"].([]any)) != 2 || len(l["customFields"].([]any)) != 1 ||
+		l["prices"].(map[string]any)["basePrice"].(float64) < 50 {
 		t.Errorf("listing: %s", text)
 	}
 	for _, name := range []string{"createdAt", "lastUpdatedAt"} {
@@ -88,7 +91,8 @@ func TestWholeRecords(t *testing.T) {
 	decode(t, text, &r)
 	in, err1 := time.Parse(time.DateOnly, r.In)
 	out, err2 := time.Parse(time.DateOnly, r.Out)
-	if err1 != nil || err2 != nil || r.ID != rid || r.ListingID != ids[2] || int(out.Sub(in).Hours()) != 24*r.Nights || !r.CheckIn.Before(r.CheckOut) {
+	if err1 != nil || err2 != nil || r.ID != rid || r.ListingID != ids[2] ||
+		int(out.Sub(in).Hours()) != 24*r.Nights || !r.CheckIn.Before(r.CheckOut) {
 		t.Errorf("reservation: %s", text)
 	}
 	if d := r.CheckIn.Sub(in); d < 0 || d > 30*time.Hour {
@@ -112,7 +116,8 @@ func TestWholeRecords(t *testing.T) {
 // Each odd shape is there, and none without Odd.
 func TestOddShapes(t *testing.T) {
 	shapes := func(odd int) map[string]int {
-		_, c := newServer(t, guestytest.Config{Listings: 300, ReservationsPerListing: 1, PhotosPerListing: 2, Odd: odd, Scale: 60})
+		_, c := newServer(t, guestytest.Config{Listings: 300, ReservationsPerListing: 1, PhotosPerListing: 2,
+			Odd: odd, Scale: 60})
 		c.login()
 		all := url.Values{"fields": {"title address bathrooms customFields lastUpdatedAt active pms integrations"}}.Encode()
 		got := map[string]int{}
@@ -169,7 +174,8 @@ func errorsAndNotes(t *testing.T) {
 		{"/v1/listings/" + gone, 404, `"Not Found"`, ""},
 		{"/v1/listings/" + id + "/photos", 403, `"Forbidden"`, ""},
 		{"/v1/reservations/" + gone, 404, `"Reservation Not Found"`, ""},
-		{"/v1/properties-api/property-photos/property-photos/" + gone, 404, `{"error":{"message":"Property not found","status":404}}`, ""},
+		{"/v1/properties-api/property-photos/property-photos/" + gone, 404,
+			`{"error":{"message":"Property not found","status":404}}`, ""},
 		{"/v1/properties", 404, `"Not Found"`, "no such endpoint"},
 		{"/v1/listings?since=1", 200, `{"results":`, `unknown parameter "since"`},
 		{"/v1/listings?filters=[]", 200, `{"results":`, `unknown parameter "filters"`},
@@ -196,27 +202,32 @@ func errorsAndNotes(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 	}
-	if resp, _ := c.do(http.MethodPut, "/v1/listings/"+id, "application/json", "{}"); resp.StatusCode != http.StatusMethodNotAllowed {
+	if resp, _ := c.do(http.MethodPut, "/v1/listings/"+id, "application/json",
+		"{}"); resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("PUT: status %d", resp.StatusCode)
 	}
 }
 
 func FuzzQuery(f *testing.F) {
-	s, err := guestytest.NewServer(guestytest.Config{Listings: 9, ReservationsPerListing: 2, PhotosPerListing: 1, Scale: 60})
+	s, err := guestytest.NewServer(guestytest.Config{Listings: 9, ReservationsPerListing: 2, PhotosPerListing: 1,
+		Scale: 60})
 	if err != nil {
 		f.Fatal(err)
 	}
 	s.Change(0.5, 1, time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC))
 	for _, q := range []string{
-		"limit=100&skip=3&sort=-title", "fields=a.b a a.c..", "filters=" + url.QueryEscape(`[{"field":"status","operator":"$in","value":["x"]}]`),
-		"filters=" + url.QueryEscape(`[{"field":"checkIn","operator":"$between","from":"","to":""}]`), "filter[status][in]=a,b", "reservationIds[]=x", "ids=,&nids=,", "sort=lastUpdatedAt",
+		"limit=100&skip=3&sort=-title", "fields=a.b a a.c..",
+		"filters=" + url.QueryEscape(`[{"field":"status","operator":"$in","value":["x"]}]`),
+		"filters=" + url.QueryEscape(`[{"field":"checkIn","operator":"$between","from":"","to":""}]`),
+		"filter[status][in]=a,b", "reservationIds[]=x", "ids=,&nids=,", "sort=lastUpdatedAt",
 		"filters=" + url.QueryEscape(`[{"field":"status","operator":"$eq"}]`), "filter[]=&filter[status][]=",
 	} {
 		f.Add(q)
 	}
 	h := guestytest.Handler(s)
 	f.Fuzz(func(t *testing.T, query string) {
-		for _, path := range []string{"/v1/listings", "/v1/reservations", "/v1/reservations-v3/search", "/v1/reservations-v3"} {
+		for _, path := range []string{"/v1/listings", "/v1/reservations", "/v1/reservations-v3/search",
+			"/v1/reservations-v3"} {
 			status, body := h(path, query)
 			if (status != 200 && status != 400) || !json.Valid(body) {
 				t.Errorf("%s?%s: status %d, %.300s", path, query, status, body)

@@ -109,7 +109,8 @@ func (s *Server) allowed(w http.ResponseWriter, r *http.Request, events []string
 	return true
 }
 
-// subscribe makes a subscription: one for a URL. What a second POST for the same URL does is not documented; here it is refused.
+// subscribe makes a subscription: one for a URL. What a second POST for the same URL does is not documented; here it
+// is refused.
 func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
 	var b struct {
 		URL    string
@@ -118,13 +119,15 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
 	if !s.body(w, r, &b) || !s.allowed(w, r, b.Events) {
 		return
 	}
-	if u, err := url.Parse(b.URL); err != nil || u.Host == "" || slices.ContainsFunc(s.hooks, func(h *hook) bool { return h.url == b.URL }) {
+	if u, err := url.Parse(b.URL); err != nil || u.Host == "" || slices.ContainsFunc(s.hooks,
+		func(h *hook) bool { return h.url == b.URL }) {
 		s.Note("%s %s: a URL that is none, or is there already", r.Method, r.URL.Path)
 		message(w, http.StatusBadRequest, "url is invalid")
 		return
 	}
 	s.made++
-	key := sha256.Sum256(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, s.cfg.Seed), uint64(s.made)))
+	key := sha256.Sum256(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, s.cfg.Seed),
+		uint64(s.made)))
 	h := &hook{
 		id: partnersim.HexID(s.cfg.Seed, kindHook, s.made), url: b.URL, events: b.Events, made: time.Now(),
 		secret: "whsec_" + base64.StdEncoding.EncodeToString(key[:24]),
@@ -154,8 +157,9 @@ type Delivery struct {
 	secret        string
 }
 
-// Deliveries returns what the partner sends of an event ("reservation.updated.v2") about the record with the id: one delivery for each subscription that wants it, in the
-// shapes that are documented or seen. It is an error if the account has no such record.
+// Deliveries returns what the partner sends of an event ("reservation.updated.v2") about the record with the id: one
+// delivery for each subscription that wants it, in the shapes that are documented or seen. It is an error if the
+// account has no such record.
 func (s *Server) Deliveries(event, record string, at time.Time) ([]Delivery, error) {
 	body, err := s.event(event, record, at)
 	if err != nil {
@@ -167,7 +171,8 @@ func (s *Server) Deliveries(event, record string, at time.Time) ([]Delivery, err
 	for _, h := range s.hooks {
 		if slices.Contains(h.events, event) {
 			s.sent++
-			all = append(all, Delivery{ID: fmt.Sprintf("msg_sim%08d", s.sent), URL: h.url, Body: body, secret: h.secret})
+			all = append(all, Delivery{ID: fmt.Sprintf("msg_sim%08d", s.sent), URL: h.url, Body: body,
+				secret: h.secret})
 		}
 	}
 	return all, nil

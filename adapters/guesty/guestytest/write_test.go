@@ -30,7 +30,8 @@ func TestCalendarsAreDocumented(t *testing.T) {
 		Data   struct{ Days []map[string]any }
 	}
 	decode(t, text, &old)
-	if old.Status != 200 || len(old.Data.Days) != 3 || old.Data.Days[0]["date"] != "2026-12-01" || old.Data.Days[0]["listingId"] != id {
+	if old.Status != 200 || len(old.Data.Days) != 3 || old.Data.Days[0]["date"] != "2026-12-01" ||
+		old.Data.Days[0]["listingId"] != id {
 		t.Errorf("%s", text)
 	}
 	for _, view := range []string{"compact", "full"} {
@@ -46,7 +47,8 @@ func TestCalendarsAreDocumented(t *testing.T) {
 			}
 		}
 		decode(t, text, &days)
-		if len(days.Days.Calendar) != 31 || days.Days.ListingID != id || (len(days.Days.Blocks) > 0) != (view == "full") {
+		if len(days.Days.Calendar) != 31 || days.Days.ListingID != id ||
+			(len(days.Days.Blocks) > 0) != (view == "full") {
 			t.Errorf("%s: %d days, %d blocks", view, len(days.Days.Calendar), len(days.Days.Blocks))
 		}
 		for _, d := range days.Days.Calendar {
@@ -66,7 +68,8 @@ func TestCalendarsAreDocumented(t *testing.T) {
 		calendar + "66f0c1a2b3d4e5f6071829ff?startDate=2026-12-01&endDate=2026-12-03": http.StatusNotFound,
 		calendar + id + "?startDate=2026-12-03&endDate=2026-12-01":                    http.StatusUnprocessableEntity,
 		calendar + id: http.StatusUnprocessableEntity,
-		calendar + "minified/" + id + "?startDate=2026-12-01&endDate=2026-12-03": http.StatusUnprocessableEntity, // no view
+		// no view
+		calendar + "minified/" + id + "?startDate=2026-12-01&endDate=2026-12-03": http.StatusUnprocessableEntity,
 	} {
 		if resp, text := c.get(path); resp.StatusCode != status || !strings.Contains(text, `"code"`) {
 			t.Errorf("%s: %d %s", path, resp.StatusCode, text)
@@ -81,9 +84,10 @@ func TestCalendarIsWritten(t *testing.T) {
 	for body, status := range map[string]int{
 		`{"startDate":"2026-12-01","endDate":"2026-12-02","status":"unavailable","price":99.5,"minNights":3,"cta":true,"ctd":false,"note":"x","isBasePrice":false}`: 200,
 		`{"startDate":"2026-12-01","endDate":"2026-12-02","status":"booked"}`:                                                                                       422,
-		`{"startDate":"2026-12-01","endDate":"2029-12-02","status":"available"}`:                                                                                    422, // more than 730 days
-		`{"startDate":"2026-12-01","endDate":"2026-12-02","minNights":0}`:                                                                                           422,
-		`{"startDate":"2026-12-01","endDate":"2026-12-02","color":"red"}`:                                                                                           400,
+		// more than 730 days
+		`{"startDate":"2026-12-01","endDate":"2029-12-02","status":"available"}`: 422,
+		`{"startDate":"2026-12-01","endDate":"2026-12-02","minNights":0}`:        422,
+		`{"startDate":"2026-12-01","endDate":"2026-12-02","color":"red"}`:        400,
 		`[]`: 400,
 	} {
 		if got, text := c.send(http.MethodPut, calendar+id, body); got != status {
@@ -104,10 +108,12 @@ func TestStatusIsWritten(t *testing.T) {
 	c.login()
 	id := slices.Collect(s.ReservationIDs())[1]
 	path := "/v1/reservations-v3/" + id + "/status"
-	if got, text := c.send(http.MethodPut, path, `{"status":"canceled","canceledBy":"GUEST"}`); got != 200 || text != `{"reservationId":"`+id+`","status":"canceled"}` {
+	if got, text := c.send(http.MethodPut, path, `{"status":"canceled","canceledBy":"GUEST"}`); got != 200 ||
+		text != `{"reservationId":"`+id+`","status":"canceled"}` {
 		t.Errorf("%d %s", got, text)
 	}
-	if _, text := c.get("/v1/reservations/" + id); !strings.Contains(text, `"status":"canceled"`) || !strings.Contains(text, `"canceledAt"`) {
+	if _, text := c.get("/v1/reservations/" + id); !strings.Contains(text, `"status":"canceled"`) ||
+		!strings.Contains(text, `"canceledAt"`) {
 		t.Errorf("%s", text)
 	}
 	for body, status := range map[string]int{`{"status":"checked_in"}`: 422, `{"state":"x"}`: 400} {
@@ -115,7 +121,8 @@ func TestStatusIsWritten(t *testing.T) {
 			t.Errorf("%s: %d", body, got)
 		}
 	}
-	if got, _ := c.send(http.MethodPut, "/v1/reservations-v3/67aa10b2c3d4e5f6071800ff/status", `{"status":"canceled"}`); got != http.StatusNotFound {
+	if got, _ := c.send(http.MethodPut, "/v1/reservations-v3/67aa10b2c3d4e5f6071800ff/status",
+		`{"status":"canceled"}`); got != http.StatusNotFound {
 		t.Errorf("unknown: %d", got)
 	}
 }
@@ -161,7 +168,8 @@ func TestHooks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, about := range [][2]string{{"listing.updated", listing}, {"calendar.updated.v2", listing}, {"reservation.created.v2", stay}} {
+		for _, about := range [][2]string{{"listing.updated", listing}, {"calendar.updated.v2", listing},
+			{"reservation.created.v2", stay}} {
 			out, err := s.Deliveries(about[0], about[1], time.Now())
 			if err != nil || len(out) != 1 {
 				t.Fatalf("%s: %d, %v", about[0], len(out), err)
@@ -175,7 +183,8 @@ func TestHooks(t *testing.T) {
 				t.Errorf("%s: %+v, %v", about[0], proof, err)
 			}
 		}
-		for _, about := range [][2]string{{"listing.updated", stay}, {"listing.removed", listing}, {"guest.updated", listing}, {"reservation.created.v2", "x"}} {
+		for _, about := range [][2]string{{"listing.updated", stay}, {"listing.removed", listing},
+			{"guest.updated", listing}, {"reservation.created.v2", "x"}} {
 			if _, err := s.Deliveries(about[0], about[1], time.Now()); err == nil {
 				t.Errorf("%s of %s is sent", about[0], about[1])
 			}
@@ -185,7 +194,8 @@ func TestHooks(t *testing.T) {
 		}
 
 		one := "/v1/webhooks/" + sub.ID
-		if got, text := c.send(http.MethodPut, one, `{"events":["listing.new"]}`); got != 200 || !strings.Contains(text, `["listing.new"]`) {
+		if got, text := c.send(http.MethodPut, one, `{"events":["listing.new"]}`); got != 200 ||
+			!strings.Contains(text, `["listing.new"]`) {
 			t.Errorf("%d %s", got, text)
 		}
 		if resp, text := c.get(one); resp.StatusCode != 200 || !strings.Contains(text, at) {
