@@ -39,7 +39,7 @@ func ExampleDecoder() {
 	}
 	// Output:
 	// 17 false 4 12.50 EUR inactive
-	// {"id":17,"people":"4","picture":{"url":"?"},"price":{"amount":12.5,"currency":"eur"},"state":"dry dock"}
+	// {"id":17,"people":"4","price":{"amount":12.5,"currency":"eur"},"state":"dry dock","picture":{"url":"?"}}
 	// id: a number in place of a text (type, lost: false)
 	// title: missing (missing, lost: false)
 	// people: a text in place of a whole number (type, lost: false)
