@@ -39,8 +39,7 @@ type interval struct {
 //
 // The partner queues them and works them off within seconds (seen). The effect's ID names the jobs, and it is confirmed
 // if they are done when they are asked for right after; else [Driver.PushedCalendar] tells later. What an interval's
-// endDate means (taken for the last night here), the spelling of lists in the form, and that its fields have the names
-// that getRatePlans reads them by, are unverified.
+// endDate means (taken for the last night here), and the spelling of lists in the form, are unverified.
 func (d *Driver) PushCalendar(
 	ctx context.Context, _ driver.EffectKey, resourceID string, days []driver.Day,
 ) (driver.Effect, error) {
@@ -93,7 +92,8 @@ func (d *Driver) PushCalendar(
 
 // PushedCalendar asks what became of the jobs of a [Driver.PushCalendar], by the ID of its effect, within seven days
 // (documented). The effect is confirmed when all are done; an error that wraps driver.ErrPartial says that the partner
-// did not take some of it. The words of a job's state are unverified: what is neither completed nor error is not done.
+// did not take some of it. What is neither completed nor error (documented:
+// openapi-1.3) is not done yet.
 func (d *Driver) PushedCalendar(ctx context.Context, effectID string) (driver.Effect, error) {
 	effect := driver.Effect{ID: effectID, Confirmed: effectID != ""}
 	failed := 0

@@ -105,8 +105,8 @@ func (d *Driver) currency(ctx context.Context, property string) (driver.Opt[stri
 	return driver.Null[string](), nil
 }
 
-// days reads the nights from begin to end, both included. That the partner's endDate is the day of departure is
-// inferred, and unverified: a night too many is left out.
+// days reads the nights from begin to end, both included. The partner's endDate is the day of departure (documented:
+// openapi-1.3).
 func (d *Driver) days(
 	ctx context.Context, property string, currency driver.Opt[string], begin, end driver.Date,
 ) (pagination.Batch[driver.Day], error) {

@@ -15,8 +15,8 @@ import (
 
 const opPutReservation = "putReservation"
 
-// pushed are the statuses that putReservation takes: those of the filter of getReservations (documented there). A
-// reservation is cancelled with one l less.
+// pushed are the statuses that putReservation takes (documented: openapi-1.3). A reservation is cancelled with one l
+// less.
 var pushed = map[driver.TransactionStatus]string{
 	driver.StatusPending:    "not_confirmed",
 	driver.StatusConfirmed:  "confirmed",
@@ -59,7 +59,7 @@ func (d *Driver) PushStatus(
 		}
 		return driver.Effect{}, err
 	}
-	// Whether the answer has the reservation, as getReservation would, or null, is unverified.
+	// The answer has the reservation as getReservation would, or null (documented: openapi-1.3).
 	if statuses[wire.Fields(fields["data"]).Word("status").Or("")] == s {
 		return done, nil
 	}

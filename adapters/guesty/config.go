@@ -24,7 +24,7 @@ const (
 	// time of update, and its rows may lack amounts, guests and notes.
 	V3 Family = "v3"
 	// Classic lists and reads by GET /reservations. It filters by time of update, and its rows are whole. Deprecated by
-	// Guesty on 2026-07-30, and announced to work until about the end of 2026 (documented; there is no date).
+	// Guesty on 2026-07-30; the endpoints are removed on 2027-03-01 (documented: changelog of 2026-11-05).
 	Classic Family = "classic"
 )
 

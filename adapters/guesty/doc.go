@@ -11,8 +11,8 @@
 // # Reservations
 //
 // Guesty has two families of reservation endpoints, and this driver speaks both; the integration's setting
-// "reservations" chooses (see [Family]). The default is [V3], because the classic family was announced to work until
-// about the end of 2026. Until then [Classic] knows two things that v3 does not: it filters by time of update, and it
+// "reservations" chooses (see [Family]). The default is [V3], because the classic family is removed on 2027-03-01
+// (documented). Until then [Classic] knows two things that v3 does not: it filters by time of update, and it
 // sends amounts, guests and notes with every row. An integration may change from one to the other: what v3 leaves out
 // stays as it is stored.
 //

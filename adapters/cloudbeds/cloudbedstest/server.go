@@ -70,7 +70,6 @@ type Server struct {
 	hotels       *partnersim.Population
 	reservations *partnersim.Population
 	requests     atomic.Uint64
-	ratePlans    atomic.Uint64
 	suspended    atomic.Int64 // until, in nanoseconds of the clock on the wall
 	storms       bool         // the faults have 429s, which are no suspension
 

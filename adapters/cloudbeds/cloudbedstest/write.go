@@ -52,8 +52,8 @@ func (s *Server) index(id string) (int, bool) {
 	return 0, false
 }
 
-// putReservation changes a reservation's status, of what the method can. The answer has the reservation, or null: which
-// is unverified.
+// putReservation changes a reservation's status, of what the method can. The answer has the reservation, or null, as the
+// specification allows (openapi-1.3).
 func (s *Server) putReservation(w http.ResponseWriter, r *http.Request) {
 	form := s.form(r, "propertyID", "reservationID", "estimatedArrivalTime", "status", "checkoutDate", "customFields",
 		"rooms")
@@ -158,8 +158,8 @@ func (s *Server) properties(w http.ResponseWriter, r *http.Request) ([]int, bool
 	return all, true
 }
 
-// getRatePlans answers the nights from startDate to the one before endDate, or up to endDate: whether that is the day
-// of departure is unverified, and every other answer takes it for the last night.
+// getRatePlans answers the nights from startDate to the one before endDate, the day of departure (documented:
+// openapi-1.3).
 func (s *Server) getRatePlans(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "propertyIDs", "rateIDs", "roomTypeID", "promoCode", "includePromoCode", "startDate", "endDate",
 		"adults", "children", "detailedRates", "includeSharedRooms")
@@ -172,9 +172,6 @@ func (s *Server) getRatePlans(w http.ResponseWriter, r *http.Request) {
 	if err != nil || err2 != nil || !to.After(from) {
 		fail(w, "Parameter endDate is not valid")
 		return
-	}
-	if s.ratePlans.Add(1)%2 == 0 && s.cfg.Odd > 0 {
-		to = to.AddDate(0, 0, 1)
 	}
 	all, ok := s.properties(w, r)
 	if !ok {
@@ -247,8 +244,8 @@ func (s *Server) day(property, n int, derived bool, day time.Time) map[string]an
 var intervalField = regexp.MustCompile(`^rates\[(\d+)\](?:\[interval\]\[(\d+)\])?\[(\w+)\]$`)
 
 // patchRate takes rates and their intervals, as PHP reads lists in forms; an interval's endDate is taken for its last
-// night, and its fields are those of getRatePlans. None of it is established, nor what its refusals say. What was
-// written shows at once, and the job is done two of the partner's seconds later.
+// night. Neither is established, nor what its refusals say. What was written shows at once, and the job is done two of
+// the partner's seconds later.
 func (s *Server) patchRate(w http.ResponseWriter, r *http.Request) {
 	form := s.form(r, "rates")
 	rates, intervals := map[string]string{}, map[string]map[string]string{}
@@ -345,7 +342,7 @@ type job struct {
 	wrong bool
 }
 
-// getRateJobs tells how jobs stand. The words are unverified.
+// getRateJobs tells how jobs stand, in the specification's words (openapi-1.3).
 func (s *Server) getRateJobs(w http.ResponseWriter, r *http.Request) {
 	s.Params(r, "jobReferenceID", "status")
 	want := s.wanted(r, "jobReferenceID")
