@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -51,6 +52,9 @@ func FuzzCursor(f *testing.F) {
 		{Version: 1, Stream: "s", Kind: "token", Token: []byte("abc"), Pages: 3, Rows: 9, Recent: make([]byte, 16),
 			Mark: 7},
 		{Version: 1, Stream: "s", Kind: "offset", N: 100, Pages: 1, Total: 7, Drifted: true},
+		{Version: 1, Stream: "s", Kind: "offset", N: 100, Pages: 1, Last: make([]byte, 8), Back: 3},
+		{Version: 1, Stream: "s", Kind: "number", N: 3, Size: 2, Pages: 2, Last: make([]byte, 8)},
+		{Version: 1, Stream: "s", Kind: "newest", N: 3, Size: 2, Pages: 2, Last: make([]byte, 16), Front: true},
 		{Version: 1, Stream: "other", Kind: "token", Pages: 1},
 	} {
 		c, err := st.encode()
@@ -73,6 +77,38 @@ func FuzzCursor(f *testing.F) {
 				if again, err := st.encode(); err != nil || again != c || st.Stream != "s" || st.Kind != kind ||
 					st.Version != cursorVersion {
 					t.Fatalf("%q decodes to %+v, which encodes to %q, %v", c, st, again, err)
+				}
+			}
+			for name, open := range map[string]func(Start, func(int, int) (Batch[int], error)) Pages[int]{
+				"overlap": func(s Start, fetch func(at, n int) (Batch[int], error)) Pages[int] {
+					return Offset(t.Context(), s, 2, strconv.Itoa, func(_ context.Context, at, n int) (Batch[int],
+						error) {
+						return fetch(at, n)
+					})
+				},
+				"number": func(s Start, fetch func(at, n int) (Batch[int], error)) Pages[int] {
+					return Number(t.Context(), s, 1, 2, strconv.Itoa, func(_ context.Context, at, n int) (Batch[int],
+						error) {
+						return fetch(at-1, n)
+					})
+				},
+				"newest": func(s Start, fetch func(at, n int) (Batch[int], error)) Pages[int] {
+					return Newest(t.Context(), s, 1, 2, strconv.Itoa, func(_ context.Context, at, n int) (Batch[int],
+						error) {
+						return fetch(at-1, n)
+					})
+				},
+			} {
+				for _, err := range open(Start{Stream: "s", Cursor: c, MaxPages: 3},
+					func(at, _ int) (Batch[int], error) {
+						if at < 0 {
+							t.Fatalf("%s: %q: at %d", name, c, at)
+						}
+						return Batch[int]{Items: []int{at, at + 1}}, nil
+					}) {
+					if err != nil && !errors.Is(err, ErrCursor) && !errors.Is(err, ErrLoop) {
+						t.Fatalf("%s: %q: %v", name, c, err)
+					}
 				}
 			}
 			n := 0

@@ -24,8 +24,9 @@ const (
 	limit = 100
 	// fallback is after what time a message leaves the queue, by an e-mail to the property (documented: 30 min).
 	fallback = 30 * time.Minute
-	// overlap is how much further back changes are asked for than it was read last.
-	overlap = 10 * time.Minute
+	// overlap is how much further back changes are asked for than it was read last. The zone of last_change is not given:
+	// a day covers all there are.
+	overlap = 24*time.Hour + 10*time.Minute
 	// farthest is the widest window of last_change that a client is seen to ask for.
 	farthest = 13 * 24 * time.Hour
 )

@@ -27,9 +27,8 @@ func (d *Driver) Recover(ctx context.Context, since time.Time) pagination.Pages[
 		case d.config.Reservations == OTA && d.config.Recovery:
 			d.missed(ctx, yield)
 		case d.config.Reservations == BXML:
-			// The zone of last_change is not given: a day more covers all there are. Where not even the first read came
-			// to its end, it is as much as can be had.
-			d.take(ctx, changedSince(since.Add(-24*time.Hour)), yield)
+			// Where not even the first read came to its end, it is as much as can be had.
+			d.take(ctx, changedSince(since), yield)
 		case since.IsZero():
 			// it was never read: there is nothing to be missed
 			yield(pagination.Page[driver.Message]{Total: -1, Sent: time.Now()}, nil)

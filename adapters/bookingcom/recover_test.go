@@ -50,3 +50,28 @@ func TestMissedReservationsThatCannotBeHad(t *testing.T) {
 		})
 	}
 }
+
+// Nobody says in which zone last_change is read: what changed since is asked for in the westernmost, too.
+func TestChangesOfAllZones(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := server(t, bookingcomtest.Config{Properties: 1})
+		since := time.Now().Add(-3 * time.Hour)
+		asked := 0
+		d := tampered(t, s, bookingcomtest.Legacy(s.Hotel("h1", 0)), func(r *http.Request, body string) string {
+			at, err := time.Parse(time.DateTime, r.URL.Query().Get("last_change"))
+			if err != nil || at.After(since.Add(-14*time.Hour)) {
+				t.Errorf("changes since %v are asked for as since %v, %v", since, at, err)
+			}
+			asked++
+			return body
+		})
+		for _, err := range d.Recover(t.Context(), since) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if asked < 2 {
+			t.Errorf("%d queues were asked", asked)
+		}
+	})
+}
