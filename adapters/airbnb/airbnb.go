@@ -14,7 +14,8 @@ import (
 	"github.com/integrationkit/integrationkit/retry"
 )
 
-const limitSource = "a table in a public client (alexsoft037/django-api, rental_integrations/airbnb/service.py), of about 2019; whether it still holds is unverified"
+const limitSource = "a table in a public client (alexsoft037/django-api, rental_integrations/airbnb/service.py), " +
+	"of about 2019; whether it still holds is unverified"
 
 // The limits. Whether an endpoint's is kept for all hosts together or for each, the table does not say, and
 // "endpoint" is a path there: the stricter reading is kept, for all hosts and for all paths of an operation.

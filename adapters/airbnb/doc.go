@@ -19,6 +19,10 @@
 // to two years ahead, and a reservation that left these windows is not gone. Webhooks are hints: they shorten the
 // delay, and the record is read again. A canceled reservation stays, as canceled.
 //
+// Neither listings nor the reservations of a window come in an order that is established. Their pages overlap by a
+// row, so that a list of rows that keep their order loses none in silence; should an update move a row, it can be
+// missed until the next run.
+//
 // # Limits
 //
 // One public client has a table of limits, of about 2019: by address, by endpoint, by host. Throttling is any of 405,

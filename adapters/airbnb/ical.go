@@ -180,7 +180,8 @@ func FetchFeed(ctx context.Context, client *http.Client, address auth.Secret) (F
 	never := retry.Verdict{Class: retry.Client, Scope: retry.Request, Sent: retry.Never}
 	u, err := url.Parse(string(address))
 	if err != nil || !feedHost(u) {
-		return fail(never, 0, errors.New("the address is not one of an Airbnb calendar: https://www.airbnb.…/calendar/ical/…"))
+		return fail(never, 0, errors.New("the address is not one of an Airbnb calendar: "+
+			"https://www.airbnb.…/calendar/ical/…"))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {

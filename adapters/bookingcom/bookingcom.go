@@ -22,13 +22,15 @@ const sharedBy = "machine account"
 var (
 	apiLimit = driver.Limit{
 		Name: "api", SharedBy: sharedBy, Unless: []string{"reservations"},
-		Tiers:  ratelimit.Tiers{{Name: "minute", Requests: 75, Per: time.Minute}},
-		Source: "Unverified: no table of limits is published. The lowest of the numbers in public code (75 to 700 a minute for an endpoint).",
+		Tiers: ratelimit.Tiers{{Name: "minute", Requests: 75, Per: time.Minute}},
+		Source: "Unverified: no table of limits is published. The lowest of the numbers in public code (75 to " +
+			"700 a minute for an endpoint).",
 	}
 	reservationsLimit = driver.Limit{
 		Name: "reservations", SharedBy: sharedBy, Ops: []string{"queue.*"},
-		Tiers:  ratelimit.Tiers{{Name: "concurrent", Concurrent: 1}},
-		Source: "developers.booking.com, reservations API: no concurrent calls, a poll every 20 s, 5 s between an acknowledgement and the next GET.",
+		Tiers: ratelimit.Tiers{{Name: "concurrent", Concurrent: 1}},
+		Source: "developers.booking.com, reservations API: no concurrent calls, a poll every 20 s, 5 s between " +
+			"an acknowledgement and the next GET.",
 	}
 	tokenLimit = driver.Limit{
 		Name: driver.TokenLimit, SharedBy: sharedBy,

@@ -23,7 +23,8 @@ func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages
 		at := 0
 		if token != "" {
 			if at = slices.Index(d.config.Properties, token); at < 0 {
-				return pagination.Batch[driver.Resource]{}, fmt.Errorf("%w: the property is none of the integration's any more", pagination.ErrCursor)
+				return pagination.Batch[driver.Resource]{}, fmt.Errorf("%w: the property is none of the "+
+					"integration's any more", pagination.ErrCursor)
 			}
 		}
 		b, err := d.property(ctx, d.config.Properties[at])

@@ -133,7 +133,8 @@ func (d *Driver) months(resourceID string, days []driver.Day) ([]availability, e
 	}
 	var errs []error
 	if !digits(resourceID) {
-		errs = append(errs, errors.New("bookingcom: the resource is neither a property nor a room type: its id is not made of digits"))
+		errs = append(errs, errors.New("bookingcom: the resource is neither a property nor a room type: its id "+
+			"is not made of digits"))
 	}
 	if len(days) == 0 {
 		errs = append(errs, errors.New("bookingcom: there are no days"))

@@ -19,8 +19,9 @@ import (
 
 // What Cloudbeds allows. Nobody is told by an answer: the penalty is a warning by e-mail and the suspension of the
 // credential.
-const limitSource = "developers.cloudbeds.com, FAQ: 5 a second for property and group accounts, 10 for technology partners; beyond it a warning by e-mail " +
-	"and suspension of the credential. No 429 and no header is documented."
+const limitSource = "developers.cloudbeds.com, FAQ: 5 a second for property and group accounts, 10 for " +
+	"technology partners; beyond it a warning by e-mail and suspension of the credential. No 429 and no header " +
+	"is documented."
 
 var (
 	apiLimit = driver.Limit{

@@ -139,7 +139,8 @@ func (c Config) Validate() error {
 		{credentialRefresh, string(c.RefreshToken)},
 	} {
 		if strings.ContainsFunc(cr.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			errs = append(errs, errors.New("credential "+cr.name+" has a space, a control character or one beyond ASCII"))
+			errs = append(errs, errors.New("credential "+cr.name+" has a space, a control character or one "+
+				"beyond ASCII"))
 		}
 	}
 	if len(c.Property) > 20 || strings.Trim(c.Property, "0123456789") != "" {

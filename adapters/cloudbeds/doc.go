@@ -23,6 +23,14 @@
 // by time of update. The partner warns that some changes do not move that time: a host should list everything once a
 // day. A deleted reservation is a canceled one.
 //
+// # Lists that change while they are read
+//
+// There is no cursor, and a page number leaves no room for an overlap of less than a page. Reservations are asked for
+// with the newest change first: what changes or comes meanwhile moves the others to pages that are still read, and
+// the front is read again at the end ([pagination.Newest]). Properties and room types come in an order that nobody
+// has documented, so behind each page the one before is read again, which doubles the calls of lists of more than 20;
+// where it holds others than before, the list is incomplete ([pagination.Number]).
+//
 // # The limit
 //
 // 5 requests a second for each property or group account. It has to be right on this side: the partner does not answer

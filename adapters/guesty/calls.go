@@ -24,13 +24,15 @@ import (
 const (
 	pageSize   = 100 // the most that /listings, /reservations and the v3 search give
 	v3IDs      = 10  // the most ids that /reservations-v3 takes
-	listFields = "_id accountId createdAt lastUpdatedAt type nickname title isListed active pms.active propertyType roomType " +
-		"accommodates bedrooms bathrooms beds areaSquareFeet address timezone defaultCheckInTime defaultCheckOutTime picture amenities " +
-		"terms prices tags customFields publicDescription.summary"
+	listFields = "_id accountId createdAt lastUpdatedAt type nickname title isListed active pms.active " +
+		"propertyType roomType accommodates bedrooms bathrooms beds areaSquareFeet address timezone " +
+		"defaultCheckInTime defaultCheckOutTime picture amenities terms prices tags customFields " +
+		"publicDescription.summary"
 	// Only a few fields come unasked; without status a canceled stay looks alive.
-	reservationFields = "_id accountId listingId guestId confirmationCode status checkIn checkOut checkInDateLocalized checkOutDateLocalized " +
-		"plannedArrival plannedDeparture nightsCount guestsCount numberOfGuests source integration.platform money guest listing._id " +
-		"listing.timezone listing.defaultCheckInTime listing.defaultCheckOutTime createdAt confirmedAt canceledAt lastUpdatedAt " +
+	reservationFields = "_id accountId listingId guestId confirmationCode status checkIn checkOut " +
+		"checkInDateLocalized checkOutDateLocalized plannedArrival plannedDeparture nightsCount guestsCount " +
+		"numberOfGuests source integration.platform money guest listing._id listing.timezone " +
+		"listing.defaultCheckInTime listing.defaultCheckOutTime createdAt confirmedAt canceledAt lastUpdatedAt " +
 		"customFields note notes mtl"
 )
 

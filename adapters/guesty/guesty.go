@@ -25,7 +25,8 @@ var (
 			{Name: "hour", Requests: 5000, Per: time.Hour},
 			{Name: "concurrent", Concurrent: 15},
 		},
-		Source: "open-api-docs.guesty.com, rate limits, 2026-05. Unverified: 15 at once (seen in karlgrey/guesty-calendar-app), and that the account shares them.",
+		Source: "open-api-docs.guesty.com, rate limits, 2026-05. Unverified: 15 at once (seen in " +
+			"karlgrey/guesty-calendar-app), and that the account shares them.",
 	}
 	tokenLimit = driver.Limit{
 		Name: driver.TokenLimit, SharedBy: "client id",

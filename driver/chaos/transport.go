@@ -133,7 +133,8 @@ func closeBody(req *http.Request) {
 func made(req *http.Request, f fate, status int) (*http.Response, error) {
 	now := time.Now()
 	h := http.Header{Header: {string(f.rule.Kind)}, "Date": {now.UTC().Format(http.TimeFormat)}}
-	body := []byte("<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>We will be back soon</h1></body></html>\n")
+	body := []byte("<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>We will be back " +
+		"soon</h1></body></html>\n")
 	if status == 0 {
 		status = http.StatusOK
 		h.Set("Content-Type", "text/html; charset=utf-8")

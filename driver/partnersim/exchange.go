@@ -70,7 +70,8 @@ func (s *Server) serve(x *exchange, r *http.Request, abandoned bool) {
 	case x.kind == HTML:
 		w.header.Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(http.StatusOK)
-		_, _ = w.Write([]byte("<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>We will be back soon</h1></body></html>\n"))
+		_, _ = w.Write([]byte("<!DOCTYPE html>\n<html><head><title>One moment</title></head><body><h1>We will be " +
+			"back soon</h1></body></html>\n"))
 	case x.kind == Empty:
 		w.WriteHeader(http.StatusOK)
 	case strings.HasPrefix(string(x.kind), "x-"):

@@ -48,7 +48,8 @@ func newQuota(q Quota, scale float64) (*quota, []error) {
 		switch {
 		case t.Concurrent > 0 && t.Requests == 0 && t.Per == 0:
 		case t.Concurrent != 0:
-			errs = append(errs, fmt.Errorf("%s: Concurrent is %d, want a positive number and no other limit beside it", where, t.Concurrent))
+			errs = append(errs, fmt.Errorf("%s: Concurrent is %d, want a positive number and no other limit "+
+				"beside it", where, t.Concurrent))
 		case t.Requests <= 0 || t.Per <= 0:
 			errs = append(errs, fmt.Errorf("%s: %d requests per %v, want both to be positive", where, t.Requests,
 				t.Per))

@@ -151,15 +151,18 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) {
 
 // listingFields and reservationFields are the names at the top that the documentation has; another one is noted.
 var (
-	listingFields = strings.Fields("_id accountId createdAt importedAt lastUpdatedAt title nickname type isListed active pms isVirtual isTest " +
-		"propertyType roomType bedType accommodates bedrooms bathrooms beds areaSquareFeet address publishedAddress timezone " +
-		"defaultCheckInTime defaultCheckOutTime picture pictures amenities amenitiesNotIncluded terms prices tags customFields " +
-		"publicDescription privateDescription integrations cleaning cleaningStatus calendarRules markups taxes SaaS mtl " +
+	listingFields = strings.Fields("_id accountId createdAt importedAt lastUpdatedAt title nickname type " +
+		"isListed active pms isVirtual isTest propertyType roomType bedType accommodates bedrooms bathrooms " +
+		"beds areaSquareFeet address publishedAddress timezone defaultCheckInTime defaultCheckOutTime picture " +
+		"pictures amenities amenitiesNotIncluded terms prices tags customFields publicDescription " +
+		"privateDescription integrations cleaning cleaningStatus calendarRules markups taxes SaaS mtl " +
 		"commissionFormula netIncomeFormula commissionTaxPrecentage __v")
-	reservationFields = strings.Fields("_id id accountId listingId guestId confirmationCode status checkIn checkOut checkInDateLocalized " +
-		"checkOutDateLocalized plannedArrival plannedDeparture nightsCount guestsCount numberOfGuests source secondarySource integration money " +
-		"guest listing createdAt confirmedAt canceledAt importedAt lastUpdatedAt customFields isReturningGuest flag manuallyCreated " +
-		"accountingEnabled keyCode notes note conversationId mtl pendingTasks log review confirmedPreBookings __v")
+	reservationFields = strings.Fields("_id id accountId listingId guestId confirmationCode status checkIn " +
+		"checkOut checkInDateLocalized checkOutDateLocalized plannedArrival plannedDeparture nightsCount " +
+		"guestsCount numberOfGuests source secondarySource integration money guest listing createdAt " +
+		"confirmedAt canceledAt importedAt lastUpdatedAt customFields isReturningGuest flag manuallyCreated " +
+		"accountingEnabled keyCode notes note conversationId mtl pendingTasks log review confirmedPreBookings " +
+		"__v")
 )
 
 // fields reads the fields parameter; without it the default set holds.

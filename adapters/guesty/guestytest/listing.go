@@ -135,7 +135,8 @@ func nickname(i int) string { return "UNIT-" + strconv.Itoa(i) }
 
 // defaultListing is the limited set of fields that comes without the fields parameter. That there is one is
 // documented, which it is is not.
-var defaultListing = project("_id accountId title nickname type isListed active pms propertyType accommodates address picture timezone")
+var defaultListing = project("_id accountId title nickname type isListed active pms propertyType accommodates " +
+	"address picture timezone")
 
 // listingCreated is when the listing was created: the added ones one second after the other from the epoch on.
 func (s *Server) listingCreated(i int) time.Time {

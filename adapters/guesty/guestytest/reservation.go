@@ -138,8 +138,8 @@ func date(t time.Time) string { return t.Format("2006-01-02") }
 
 // defaultReservation is the small set of fields that comes without the fields parameter: without status, as is known;
 // the rest is unverified.
-var defaultReservation = project("_id accountId confirmationCode checkIn checkOut listingId guestId integration._id integration.platform " +
-	"guest._id guest.fullName listing._id listing.title")
+var defaultReservation = project("_id accountId confirmationCode checkIn checkOut listingId guestId " +
+	"integration._id integration.platform guest._id guest.fullName listing._id listing.title")
 
 // writeReservation writes the reservation as the classic family has it.
 func (s *Server) writeReservation(w *writer, r stay, p *projection) {

@@ -28,8 +28,9 @@ const (
 )
 
 // known are the events that can be subscribed to (openapi 2026, changelog 2026-09-02).
-var known = strings.Fields("guest.created guest.deleted guest.updated listing.new listing.updated listing.removed listing.calendar.updated calendar.updated.v2 " +
-	"payments.failed payments.method.received reservation.messageReceived reservation.messageSent reservation.created.v2 reservation.updated.v2 " +
+var known = strings.Fields("guest.created guest.deleted guest.updated listing.new listing.updated " +
+	"listing.removed listing.calendar.updated calendar.updated.v2 payments.failed payments.method.received " +
+	"reservation.messageReceived reservation.messageSent reservation.created.v2 reservation.updated.v2 " +
 	"task.created task.deleted task.updated")
 
 // hook is a subscription.
