@@ -1,6 +1,9 @@
 package ratelimit_test
 
 import (
+	"context"
+	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,18 +18,22 @@ func TestAPaceFromFarBelow(t *testing.T) {
 	o := ratelimit.Options{Adaptive: &ratelimit.Adaptive{Start: 0.01}}
 	check := func(t *testing.T, ls ...*ratelimit.Limiter) {
 		partner := &silent{limit: 120, per: time.Minute}
+		var rts []http.RoundTripper
+		for _, l := range ls {
+			rts = append(rts, l.Wrap(partner))
+		}
 		before := 0.01
 		for minute := range 4 { // 10, 20, 40, 80 a minute
-			if len(ls) == 1 {
-				press(20, time.Minute, ls[0].Wrap(partner))
-			} else {
-				press(20, time.Minute, ls[0].Wrap(partner), ls[1].Wrap(partner))
-			}
+			pressNoLonger(20, time.Minute, rts...)
 			u, err := ls[0].Usage(t.Context(), "")
-			if err != nil || u.Pace > 2.01*before {
-				t.Errorf("minute %d: the pace went from %v to %v (%v), want twice at most", minute, before, u.Pace, err)
+			if err != nil {
+				t.Fatal(err)
 			}
-			before = u.Pace
+			pace := float64(u.Tiers[0].Limit) / float64(stated.Requests) // a process may not know yet what another has learnt
+			if pace > 2.01*before {
+				t.Errorf("minute %d: the pace went from %v to %v, want twice at most", minute, before, pace)
+			}
+			before = pace
 		}
 		if _, no := partner.counts(); before < 0.08 || no != 0 {
 			t.Errorf("after 4 minutes the pace is %v with %d refused, want 0.08 and none", before, no)
@@ -54,6 +61,27 @@ func TestAPaceFromFarBelow(t *testing.T) {
 			check(t, newLimiter(t, o, stated), newLimiter(t, o, stated))
 		})
 	})
+}
+
+// pressNoLonger is press whose callers are gone in the end: none waits on.
+func pressNoLonger(callers int, d time.Duration, rts ...http.RoundTripper) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://acme.test/", nil)
+				resp, err := rts[i%len(rts)].RoundTrip(req)
+				if err != nil {
+					time.Sleep(time.Second) // there is no room in time
+					continue
+				}
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A restart goes on doubling where nobody was refused before it, and step by step where somebody was.
