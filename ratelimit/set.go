@@ -179,7 +179,7 @@ func (r *rule) within(other *rule) bool {
 // is reports whether the rule is for a call.
 func (r *rule) is(c *Call) bool {
 	return (len(r.ops) == 0 || slices.ContainsFunc(r.ops, func(p pattern) bool { return p.match(c.Op) })) &&
-		(len(r.Priorities) == 0 || slices.Contains(r.Priorities, c.Priority))
+		(len(r.Priorities) == 0 || slices.Contains(r.Priorities, max(Background, min(c.Priority, Interactive))))
 }
 
 // charges reports whether a call is charged.

@@ -425,6 +425,11 @@ func TestSetPriorities(t *testing.T) {
 			t.Errorf("%+v is charged by %s, want %s", c.call, got, c.want)
 		}
 	}
+	for p, want := range map[ratelimit.Priority]string{3: "[people]", -2: "[others]"} { // beyond the ends is at the end
+		if got := fmt.Sprint(set.Rules(ratelimit.Call{Op: "get", Priority: p})); got != want {
+			t.Errorf("priority %d is charged by %s, want %s", p, got, want)
+		}
+	}
 	_, err := ratelimit.NewSet(
 		ratelimit.Rule{Name: "people", Limiter: limiter(), Priorities: []ratelimit.Priority{2, 3, 2}},
 		ratelimit.Rule{Name: "person", Limiter: limiter(), Priorities: people, Unless: []string{"people"}},

@@ -280,7 +280,8 @@ func (r *reader) count() int64 {
 
 // restore puts a record into force; k is locked. A record that cannot be read counts as if everything were spent.
 func (l *Limiter) restore(k *key, data []byte) error {
-	now, wall := l.now(), time.Now().UnixNano()
+	wall := time.Now().UnixNano()
+	now := l.now() // after wall: what was spent is not taken for older than it is
 	s, err := decodeState(data)
 	if err != nil {
 		for i := range k.tiers {

@@ -13,9 +13,11 @@
 local WINDOW, BUCKET, FLIGHT, FIXED = 1, 2, 3, 4
 local CELLS, HUGE = 64, 2 ^ 53
 local WAITS, QUEUE = 3000000, 128
+local LONGEST = 10 * 365 * 86400 * 1000000 -- no wait is said to be longer: it has to be a Go duration
 -- The state of a tier: what the partner cut the limit to, what others spent, until when, time of the report, until when others are taken
 -- to spend; then of a window: charged, end of the oldest cell, newest cell, charged to it, older cells; or of a bucket: lacks, at what time.
 local CUT, FOREIGN, FEND, SEEN, OTHERS = 1, 2, 3, 4, 5
+local LAYOUT = 2 -- of what is stored of a key: to be raised with every change of it
 local USED, NEXT, CELL, NEW, OLD = 6, 7, 8, 9, 10
 local LACKS, ASOF = 6, 7
 local SCARCE = 8 -- a tier with less than one in so many left is scarce
@@ -157,8 +159,12 @@ local function load(section, name, seq, held, count)
   hold(key)
   local got = call('HMGET', name, 's', q.nonce)
   k.own = got[2]
-  if got[1] then
-    local s = cmsgpack.unpack(got[1])
+  local s = got[1] and cmsgpack.unpack(got[1])
+  if s and s[9] ~= LAYOUT then -- of another version of this script: as if it were lost
+    call('DEL', k.name)
+    s, k.own, epoch, section.epoch, section.dirty = nil, false, now, now, true
+  end
+  if s then
     k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next = s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]
   else
     k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next = 0, HUGE, 0, 0, 0, {}, {}, 0
@@ -287,7 +293,7 @@ local function ask(cost, ahead)
   end
   if k.parked > at or tier == 0 then tier, at = 0, max(at, k.parked) end
   if open and at <= now then return 3, 0, tier end
-  return 2, max(1, at - now), tier
+  return 2, max(1, min(at - now, LONGEST)), tier
 end
 
 local function admit(cost)
@@ -354,7 +360,7 @@ local function store()
   local renew = k.ends < now + keep
   if renew then k.ends = now + keep + ceil(keep / 4) end
   k.nx = min(k.nx, now + q.lease)
-  call('HSET', k.name, 's', cmsgpack.pack({k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next}),
+  call('HSET', k.name, 's', cmsgpack.pack({k.parked, k.nx, k.held, k.count, k.ends, k.queue, k.t, k.next, LAYOUT}),
     q.nonce, encode('<i8i8i8i8', k.seq, k.mine, k.flights, now + q.lease))
   for _, nonce in ipairs(k.gone or {}) do
     if nonce ~= q.nonce then call('HDEL', k.name, nonce) end
