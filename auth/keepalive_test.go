@@ -76,6 +76,7 @@ func TestKeepAlive(t *testing.T) {
 		if n := g.count(); n < 365/20-1 || n > 365/15 {
 			t.Errorf("%d refreshes in a year, want one each 15 to 20 days", n)
 		}
+		synctest.Wait() // events are told after the answer
 		if evs.count(auth.Refreshed) != g.count() || !evs.all[0].KeepAlive {
 			t.Errorf("%d events for %d refreshes: %+v", evs.count(auth.Refreshed), g.count(), evs.all[0])
 		}
@@ -138,6 +139,7 @@ func TestKeepAliveFails(t *testing.T) {
 			t.Errorf("during the pause: %v after %d requests, want an error after 1", err, g.count())
 		}
 		wantToken(t, s, "long-lived")
+		synctest.Wait() // events are told after the answer
 		if evs.count(auth.RefreshFailed) != 1 || !evs.all[0].KeepAlive {
 			t.Errorf("events %+v", evs.all)
 		}
@@ -154,6 +156,7 @@ func TestKeepAliveFails(t *testing.T) {
 				t.Errorf("a month later: %v, want ErrNeedsReauth", err)
 			}
 		}
+		synctest.Wait() // events are told after the answer
 		if g.count() != 2 || evs.count(auth.NeedsReauth) != 1 {
 			t.Errorf("%d requests, %d reports, want 1 report", g.count(), evs.count(auth.NeedsReauth))
 		}
