@@ -50,10 +50,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (Permit, error) {
 			return Permit{l: l, k: k, slot: uint32(slot), gen: gen}, nil
 		}
 		now := l.now()
-		if l.quota != nil || k.behind(cost, now) {
-			return l.wait(ctx, k, c, cost)
-		}
-		if !k.fits(cost, 0, c.Priority < Interactive, now) {
+		if l.quota != nil || k.behind(cost, now) || !k.fits(cost, 0, c.Priority < Interactive, now) {
 			return l.wait(ctx, k, c, cost)
 		}
 		slot, gen := k.admit(cost, c.Priority < Interactive)

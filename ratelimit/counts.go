@@ -16,7 +16,7 @@ type counts struct {
 	probe    uint8
 }
 
-// rareCounts are what most keys never have.
+// rareCounts are what a key does without until it needs it.
 type rareCounts struct {
 	parked int64 // nothing is admitted before
 	// dated are charges for arrivals that are still to come at the latest (see Permit.Lost), by time; late is their cost.
@@ -25,24 +25,6 @@ type rareCounts struct {
 	rest  *rest  // nil without a reserve
 	slots []slot // but the first
 }
-
-// slot is a request that was admitted. Its gen changes when the slot is freed, so that nothing is settled twice.
-type slot struct {
-	cost  int64
-	gen   uint32
-	next  int32 // free: the next free slot
-	state slotState
-	low   bool // below Interactive
-}
-
-type slotState uint8
-
-const (
-	slotFree    slotState = iota // or, the first one, never used
-	slotHeld                     // not yet counted, as far as is known
-	slotProbe                    // likewise, and the key waits for what its answer tells
-	slotCharged                  // counted
-)
 
 // The states of counts.probe.
 const (
@@ -165,9 +147,7 @@ func (c *counts) fits(cost, ahead int64, low bool, now int64) bool {
 		c.advance(now)
 		fits, busy, rest = fits && c.now >= r.parked, c.held+r.late, r.rest
 	}
-	if now < c.now {
-		now = c.now
-	}
+	now = max(now, c.now)
 	c.now = now
 	n := cost + ahead
 	for i := range c.tiers {
@@ -198,7 +178,7 @@ func (c *counts) fits(cost, ahead int64, low bool, now int64) bool {
 
 // roomy reports that a call would be admitted whatever time it is: what was spent leaves room, also if none of it has left its window.
 func (c *counts) roomy(cost int64) bool {
-	if c.rare != nil || c.probe != noProbe {
+	if r := c.rare; c.probe != noProbe || r != nil && (r.parked != math.MinInt64 || r.late > 0 || r.rest != nil) {
 		return false
 	}
 	for i := range c.tiers {
@@ -281,115 +261,6 @@ func (c *counts) take(cost, ahead int64, low bool, now int64) (verdict, int32, u
 	}
 	i, gen := c.admit(cost, low)
 	return v, i, gen
-}
-
-// admit holds room for a call for which ask said that there is.
-func (c *counts) admit(cost int64, low bool) (int32, uint32) {
-	i := c.free
-	if i < 0 {
-		r := c.more()
-		r.slots = append(r.slots, slot{gen: 1, next: -1})
-		i = int32(len(r.slots))
-	}
-	s := c.at(i)
-	c.free = s.next
-	s.cost, s.state = cost, slotHeld
-	if c.probe == probeNeeded {
-		c.probe, s.state = probeOut, slotProbe
-	}
-	c.held += cost
-	c.inflight++
-	s.low = false
-	if r := c.rest(); low && r != nil {
-		s.low = true
-		r.held += cost
-		r.inflight++
-	}
-	return i, s.gen
-}
-
-// at returns a slot that there is.
-func (c *counts) at(i int32) *slot {
-	if i == 0 {
-		return &c.one
-	}
-	return &c.rare.slots[i-1]
-}
-
-// slot returns an admitted request that is not released, nil if there is none.
-func (c *counts) slot(i int32, gen uint32) *slot {
-	if i != 0 && (i < 0 || c.rare == nil || int(i) > len(c.rare.slots)) {
-		return nil
-	}
-	if s := c.at(i); s.gen == gen && s.state != slotFree {
-		return s
-	}
-	return nil
-}
-
-// arrive says that the partner has counted the request by at. It reports whether that was news. answered: the partner's
-// own counts, if it reports any, have been observed.
-func (c *counts) arrive(i int32, gen uint32, at, now int64, answered bool) bool {
-	s := c.slot(i, gen)
-	if s == nil || s.state == slotCharged {
-		return false
-	}
-	c.unhold(s, answered)
-	s.state = slotCharged
-	if at > now {
-		c.postpone(at, s.cost, s.low)
-		return true
-	}
-	c.charge(at, s.cost)
-	if s.low {
-		c.rest().charge(c.p, at, s.cost)
-	}
-	return true
-}
-
-// postpone has a charge begin later.
-func (c *counts) postpone(at, cost int64, low bool) {
-	r := c.more()
-	r.dated = insert(r.dated, charge{at, cost})
-	r.late += cost
-	if low && r.rest != nil {
-		r.rest.dated = insert(r.rest.dated, charge{at, cost})
-		r.rest.late += cost
-	}
-}
-
-// release frees the slot, and refunds what was never said to have arrived. It reports whether that was news.
-func (c *counts) release(i int32, gen uint32) bool {
-	s := c.slot(i, gen)
-	if s == nil {
-		return false
-	}
-	if s.state != slotCharged {
-		c.unhold(s, false)
-	}
-	c.inflight--
-	if s.low {
-		c.rest().inflight--
-	}
-	s.state, s.next = slotFree, c.free
-	if s.gen++; s.gen == 0 {
-		s.gen = 1
-	}
-	c.free = i
-	return true
-}
-
-func (c *counts) unhold(s *slot, answered bool) {
-	c.held -= s.cost
-	if s.low {
-		c.rest().held -= s.cost
-	}
-	if s.state == slotProbe {
-		c.probe = probeNeeded // another has to find out
-		if answered {
-			c.probe = noProbe
-		}
-	}
 }
 
 // observe corrects the counts by what the partner reported with the answer to a request sent at sentAt. It never admits

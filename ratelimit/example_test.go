@@ -151,6 +151,48 @@ func ExampleSet() {
 	// GET /listings: [application account]
 }
 
+// A reserve for people where a Quota counts: all others are held to a smaller limit besides.
+func ExampleRule() {
+	limiter := func(requests int64) *ratelimit.Limiter {
+		tiers := ratelimit.Tiers{{Requests: requests, Per: time.Minute}}
+		quota, err := ratelimit.NewMemory(tiers) // or redisstore.New, for several processes
+		if err != nil {
+			panic(err)
+		}
+		l, err := ratelimit.New(tiers, ratelimit.Options{Quota: quota, MaxWait: -1})
+		if err != nil {
+			panic(err)
+		}
+		return l
+	}
+	set, err := ratelimit.NewSet(
+		ratelimit.Rule{Name: "account", Limiter: limiter(120)},
+		ratelimit.Rule{
+			Name: "but people", Limiter: limiter(96),
+			Priorities: []ratelimit.Priority{ratelimit.FollowUp, ratelimit.Scheduled, ratelimit.Background},
+		},
+	)
+	if err != nil {
+		panic(err)
+	}
+	spend := func(p ratelimit.Priority) (n int) {
+		for {
+			permit, err := set.Acquire(context.Background(), ratelimit.Call{Priority: p})
+			if err != nil {
+				return n
+			}
+			permit.Answered(http.StatusOK, nil)
+			permit.Release()
+			n++
+		}
+	}
+	fmt.Println("an import:", spend(ratelimit.Scheduled))
+	fmt.Println("people:", spend(ratelimit.Interactive))
+	// Output:
+	// an import: 96
+	// people: 24
+}
+
 // What can never be charged is an error, and not silently without a limit.
 func ExampleNewSet() {
 	tiers := ratelimit.Tiers{{Requests: 50, Per: time.Minute}}

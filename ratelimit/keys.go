@@ -46,7 +46,9 @@ type keyRest struct {
 	apart int64 // how far apart calls are while room is scarce
 	pace  *pace // nil unless it is learnt
 
-	left, since int64 // with a State store: what may still be spent on the last save, since what was spent after the one that is being made was begun
+	// With a State store: left is what may still be spent on the last save, since what was spent after the
+	// one that is being made was begun.
+	left, since int64
 	retryAt     int64 // after a save that failed
 }
 

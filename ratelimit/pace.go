@@ -67,8 +67,7 @@ type pace struct {
 	at      float64       // the pace at which the last refusal came; 0: none has
 	cutAt   int64         // when it was cut last
 	raiseAt int64         // when it may be raised next
-	known   bool          // by a Quota, what others have learnt
-	begun   bool          // and put into force there
+	begun   bool          // by a Quota: what others have learnt is known, and what this begins with in force
 	busy    chan struct{} // somebody asks the Quota; closed when it is done
 	missed  int64         // when a request was sent that was refused meanwhile; 0: none
 	told    []int64       // by a Quota's tier: the limit that the partner reported last
@@ -227,9 +226,7 @@ func (l *Limiter) askPace(ctx context.Context, k *key, refused bool) error {
 		l.ended(k.name)
 	}
 	k.mu.Lock()
-	if p := k.pace; !p.begun {
-		p.known, p.begun = err == nil, err == nil
-	}
+	k.pace.begun = k.pace.begun || err == nil
 	k.mu.Unlock()
 	return err
 }
@@ -249,8 +246,7 @@ func (l *Limiter) adapt(p *pace, u Usage, now int64, refused bool) (obs []Observ
 			force = min(force, float64(limit)/float64(s.most()))
 		}
 	}
-	first := !p.known
-	p.known = true
+	first := !p.begun
 	switch {
 	case !ours && !(first && full): // another process has changed it
 		share := max(l.o.Adaptive.Floor, force)

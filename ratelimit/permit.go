@@ -116,7 +116,11 @@ func (p Permit) arrived(now int64, grace time.Duration, h http.Header) (spent bo
 	}
 	k.arrive(int32(p.slot), p.gen, now+int64(grace), now, grace == 0)
 	if len(obs) > 0 {
-		l.easeDown(k, now)
+		if k.keyRest != nil || k.scarce() > 0 {
+			r := k.has()
+			r.next = max(r.next, now)
+			l.easeOff(k, now)
+		}
 		k.signal() // it may have given room back
 	} else {
 		k.signalOpen()
@@ -126,18 +130,6 @@ func (p Permit) arrived(now int64, grace time.Duration, h http.Header) (spent bo
 	}
 	k.mu.Unlock()
 	return spent
-}
-
-// easeDown looks whether room has become scarce; k is locked.
-func (l *Limiter) easeDown(k *key, now int64) {
-	apart := k.scarce()
-	if apart == 0 && k.keyRest == nil {
-		return
-	}
-	r := k.has()
-	if r.apart = apart; apart > 0 && l.o.Smooth == 0 {
-		r.next = min(max(r.next, now), now+apart)
-	}
 }
 
 // ended tells those in line for a Quota that a request in flight was settled or released.

@@ -35,8 +35,8 @@
 // nobody can date, and when the wait ends before its time, because a request was refunded, or a park lifted, Redis tells the processes
 // that wait: as many as there is room for, those first that have waited longest. Each process has one connection for that, by
 // SUBSCRIBE, from the first refusal on. Who is told is counted as one call: a process whose waiter gave up meanwhile, or needs more
-// than there is, does not pass it on, and then the others come at the times they were given. A message that is lost costs a second at most where the end could not be dated: then who waits asks again. A user of Redis
-// that may not publish or subscribe (channels Prefix + "wake:*") has its processes ask as often as before that connection stands: after a
+// than there is, does not pass it on, and then the others come at the times they were given. A message that is lost costs a
+// second at most where the end could not be dated: then who waits asks again. A user of Redis that may not publish or subscribe (channels Prefix + "wake:*") has its processes ask as often as before that connection stands: after a
 // quarter of the time that requests usually take, 5 to 250 ms. Parking is in force for all processes with the call that says so.
 //
 // # Several quotas at once
@@ -49,7 +49,8 @@
 // # The first start
 //
 // A Redis that knows nothing is new, or has lost everything: it cannot say which. So each tier sits out one window and a lease, as if all
-// had been spent. [Quota.Begin] says, once, that it is new.
+// had been spent. [Quota.Begin] says, once, that it is new. What a version of this package has stored that does so in another form counts
+// as lost too: stop all processes of the one before those of the other start.
 //
 // # When Redis is away
 //
