@@ -216,14 +216,31 @@ func TestOffsetGoesBack(t *testing.T) {
 	}
 }
 
-func TestOffsetWithoutIDsIsDoubted(t *testing.T) {
-	m := newMoving(25, nil)
+func TestRowsWithoutIDsAreDoubted(t *testing.T) {
 	none := func(string) string { return "" }
-	lost, twice, incomplete, err := m.lost(t, 1, func(s pagination.Start) pagination.Pages[string] {
-		return pagination.Offset(t.Context(), s, 10, none, m.fetch)
-	})
-	if lost+twice > 0 || incomplete == "" || err != nil || m.fetches != 3 {
-		t.Errorf("%d lost, %d twice, %q, %v after %d fetches", lost, twice, incomplete, err, m.fetches)
+	for _, c := range []struct {
+		name    string
+		fetches int
+		open    func(m *moving, s pagination.Start) pagination.Pages[string]
+	}{
+		{"offset", 3, func(m *moving, s pagination.Start) pagination.Pages[string] {
+			return pagination.Offset(t.Context(), s, 10, none, m.fetch)
+		}},
+		{"number", 4, func(m *moving, s pagination.Start) pagination.Pages[string] {
+			return pagination.Number(t.Context(), s, 0, 10, none, func(ctx context.Context, page,
+				size int) (pagination.Batch[string], error) {
+				return m.fetch(ctx, page*size, size)
+			})
+		}},
+	} {
+		m := newMoving(25, nil)
+		lost, twice, incomplete, err := m.lost(t, 1, func(s pagination.Start) pagination.Pages[string] {
+			return c.open(m, s)
+		})
+		if lost+twice > 0 || incomplete == "" || err != nil || m.fetches != c.fetches {
+			t.Errorf("%s: %d lost, %d twice, %q, %v after %d fetches", c.name, lost, twice, incomplete, err,
+				m.fetches)
+		}
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 // A page number leaves no room for an overlap of less than a page. So, with an id for its rows, Number reads the page
 // before each page but the first again, after it: if that one holds other rows than before, in whatever order, the rest
 // of the stream is incomplete. This costs as many fetches again, and repairs nothing; and rows that move on and back
-// again between the fetches are not noticed. With a nil id it goes by no more than a Total that differs from the first
+// again between the fetches are not noticed, nor is one of several for which id returns "" told from another: a page of
+// such rows alone makes the rest incomplete. With a nil id it goes by no more than a Total that differs from the first
 // one, or an end before it is reached. For a list whose newest change comes first, see [Newest].
 func Number[T any](ctx context.Context, s Start, first, size int, id func(T) string,
 	fetch func(ctx context.Context, page, size int) (Batch[T], error)) Pages[T] {
@@ -31,7 +32,8 @@ func Number[T any](ctx context.Context, s Start, first, size int, id func(T) str
 				if err != nil {
 					return b, err
 				}
-				st.Moved = !bytes.Equal(sum(id, before.Items), st.Last)
+				now := sum(id, before.Items)
+				st.Moved = now == nil || !bytes.Equal(now, st.Last)
 			}
 			if st.Last = sum(id, b.Items); b.Fingerprint == "" {
 				b.Fingerprint = span(id, b.Items)
@@ -92,11 +94,15 @@ func Newest[T any](ctx context.Context, s Start, first, size int, id func(T) str
 	return y.pages(ctx, s)
 }
 
-// sum tells which rows these are, whatever their order.
+// sum tells which rows these are, whatever their order; nil if not one of them has an id.
 func sum[T any](id func(T) string, rows []T) []byte {
-	n := uint64(len(rows))
+	n, named := uint64(len(rows)), len(rows) == 0
 	for _, it := range rows {
-		n += hash(id(it))
+		id := id(it)
+		n, named = n+hash(id), named || id != ""
+	}
+	if !named {
+		return nil
 	}
 	return binary.BigEndian.AppendUint64(nil, n)
 }

@@ -45,6 +45,15 @@ func (p *partner) slice(from, n int) (pagination.Batch[string], error) {
 	return b, nil
 }
 
+func (p *partner) byOffset(_ context.Context, offset, limit int) (pagination.Batch[string], error) {
+	return p.slice(offset, limit)
+}
+
+// byNumber counts pages from 1.
+func (p *partner) byNumber(_ context.Context, page, size int) (pagination.Batch[string], error) {
+	return p.slice((page-1)*size, size)
+}
+
 type open func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string]
 
 var first = &url.URL{Scheme: "https", Host: "api.example.com", Path: "/v1/orders", RawQuery: "from=0"}
@@ -53,34 +62,19 @@ func self(s string) string { return s }
 
 var strategies = map[string]open{
 	"overlap": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Offset(ctx, s, max(p.size, 2), self, func(_ context.Context, offset,
-			limit int) (pagination.Batch[string], error) {
-			return p.slice(offset, limit)
-		})
+		return pagination.Offset(ctx, s, max(p.size, 2), self, p.byOffset)
 	},
 	"look again": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Number(ctx, s, 1, p.size, self, func(_ context.Context, page,
-			size int) (pagination.Batch[string], error) {
-			return p.slice((page-1)*size, size)
-		})
+		return pagination.Number(ctx, s, 1, p.size, self, p.byNumber)
 	},
 	"newest": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Newest(ctx, s, 1, p.size, self, func(_ context.Context, page,
-			size int) (pagination.Batch[string], error) {
-			return p.slice((page-1)*size, size)
-		})
+		return pagination.Newest(ctx, s, 1, p.size, self, p.byNumber)
 	},
 	"offset": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Offset(ctx, s, p.size, nil, func(_ context.Context, offset,
-			limit int) (pagination.Batch[string], error) {
-			return p.slice(offset, limit)
-		})
+		return pagination.Offset(ctx, s, p.size, nil, p.byOffset)
 	},
 	"number": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
-		return pagination.Number(ctx, s, 1, p.size, nil, func(_ context.Context, page,
-			size int) (pagination.Batch[string], error) {
-			return p.slice((page-1)*size, size)
-		})
+		return pagination.Number(ctx, s, 1, p.size, nil, p.byNumber)
 	},
 	"token": func(ctx context.Context, p *partner, s pagination.Start) pagination.Pages[string] {
 		return pagination.Token(ctx, s, func(_ context.Context, token string) (pagination.Batch[string], error) {

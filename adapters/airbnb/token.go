@@ -68,8 +68,8 @@ func (a Authorization) URL(state string) string {
 }
 
 // Redeem trades the code that the browser brought back for the host's refresh token, and returns the host's Config. A
-// code is good once. that was connected before has a source already, which is to be given the new refresh token: see
-// [Config]. Errors are *retry.Error; one of class Auth says that the host must consent again.
+// code is good once. A host that was connected before has a source already, which is to be given the new refresh
+// token: see [Config]. Errors are *retry.Error; one of class Auth says that the host must consent again.
 func (a Authorization) Redeem(ctx context.Context, code string) (Config, error) {
 	const op = "oauth2.authorizations"
 	fail := func(v retry.Verdict, status int, err error) (Config, error) {

@@ -29,8 +29,8 @@ const overlap = 24 * time.Hour
 
 // Resources implements driver.ResourceLister by GET getHotels: the properties that the key reaches, or the
 // integration's one. Address, policy and amenities are getHotelDetails' alone, see ResourcesByID. There is no filter by
-// time of update, and no order: behind each page the one before is read again, and where it ends with another property
-// than before the list is incomplete.
+// time of update, and no order: behind each page the one before is read again, and where it holds other properties than
+// before the list is incomplete.
 func (d *Driver) Resources(ctx context.Context, q driver.Query) pagination.Pages[driver.Resource] {
 	s := pagination.Start{Stream: "cloudbeds/hotels/1", Cursor: q.Cursor, MaxPages: q.MaxPages}
 	query := url.Values{}

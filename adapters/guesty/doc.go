@@ -41,6 +41,6 @@
 // Version v1 of the adapter is a set of pure functions from an item to a record. It takes the odd shapes that clients
 // of this API have met (section "Odd shapes" of README.md). A field that is not as documented is counted as drift
 // (package wire), and left unobserved if it cannot be understood; an item without an id, or a reservation whose dates
-// cannot be read, is rejected alone. The fields integrations and privateDescription, which can hold other systems'
-// credentials and door codes, are dropped from what is kept.
+// cannot be read, is rejected alone. The fields integrations, privateDescription and keyCode, which can hold other
+// systems' credentials and door codes, are dropped from what is kept.
 package guesty

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,7 +175,7 @@ func secret(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			if name == "integrations" || name == "privateDescription" || secret(inner) {
+			if slices.Contains(private, name) || secret(inner) {
 				return true
 			}
 		}
